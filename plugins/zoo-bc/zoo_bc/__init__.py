@@ -1,0 +1,1 @@
+"""Behaviour cloning for the zoo: the algorithms `bc` (Gaussian) and `bc_deterministic`."""

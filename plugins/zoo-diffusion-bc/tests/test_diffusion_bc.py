@@ -1,0 +1,7 @@
+import pytest
+from zoo_core.testing import checks_of
+
+
+@pytest.mark.parametrize("check", checks_of("diffusion_bc"), ids=str)
+def test_conformance(check):
+    check()

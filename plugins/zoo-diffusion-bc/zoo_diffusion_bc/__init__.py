@@ -1,0 +1,1 @@
+"""Diffusion behaviour cloning for the zoo: the algorithm `diffusion_bc`."""

@@ -1,0 +1,1 @@
+"""Diffusion Q-learning for the zoo: the algorithm `diffusion_ql`."""

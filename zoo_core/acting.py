@@ -1,0 +1,39 @@
+"""How an agent chooses actions, as an `Act` describes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from torch import Tensor
+
+from zoo_core.noise import Noise
+from zoo_core.protocols import Critic, HasMode, Sampler
+from zoo_core.reductions import over_members
+from zoo_core.specs import Act
+
+if TYPE_CHECKING:
+    from zoo_core.agent import Agent
+
+
+def choose(agent: Agent, act: Act, observations: Tensor, noise: Noise) -> Tensor:
+    """Actions [B, A] for normalised observations [B, O]."""
+    sampler = agent.part(act.sampler)
+    if act.choose == "mode":
+        return cast(HasMode, sampler).mode(observations)
+    candidates = cast(Sampler, sampler).sample(observations, noise, act.n)
+    if act.choose == "sample":
+        return candidates[0]
+    assert act.score is not None
+    q = cast(Critic, agent.part(act.score)).q(observations, candidates)
+    scores = over_members(q, act.reduce)
+    if act.choose == "softmax":
+        scores = scores / act.temperature + gumbel(noise, *scores.shape)
+    best = scores.argmax(0)
+    index = best[None, :, None].expand(1, -1, candidates.shape[-1])
+    return candidates.gather(0, index)[0]
+
+
+def gumbel(noise: Noise, *shape: int) -> Tensor:
+    """Standard Gumbel numbers: the argmax of logits + Gumbel is a draw from their softmax."""
+    uniform = noise.uniform(*shape).clamp(min=1e-20)
+    return -(-uniform.log()).clamp(min=1e-20).log()

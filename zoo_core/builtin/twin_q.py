@@ -1,0 +1,50 @@
+"""An ensemble of action values: two by default (clipped double Q, arXiv:1802.09477)."""
+
+import torch
+from pydantic import NonNegativeInt, PositiveInt
+from torch import Tensor, nn
+
+from zoo_core.config import Config
+from zoo_core.data import Space
+from zoo_core.nn import Activation, Ensemble
+from zoo_core.specs import CriticSpec
+
+
+class TwinQConfig(Config):
+    """Settings of the critic `twin_q`."""
+
+    hidden: PositiveInt = 256
+    """Width of each hidden layer."""
+    layers: NonNegativeInt = 2
+    """Number of hidden layers."""
+    activation: Activation = "relu"
+    """Between the layers."""
+    members: PositiveInt = 2
+    """Networks in the ensemble, E."""
+    layer_norm: bool = False
+    """Whether each hidden layer is normalised (arXiv:1607.06450)."""
+
+
+class TwinQ(nn.Module):
+    """E independent networks of the observation and the action."""
+
+    def __init__(self, config: TwinQConfig, space: Space) -> None:
+        super().__init__()
+        self.net = Ensemble(
+            config.members,
+            space.observation_dim + space.action_dim,
+            1,
+            hidden=config.hidden,
+            layers=config.layers,
+            activation=config.activation,
+            layer_norm=config.layer_norm,
+        )
+
+    def q(self, observations: Tensor, actions: Tensor) -> Tensor:
+        """Values [E, ..., B] for observations [B, O] and candidates [..., B, A]."""
+        expanded = observations.expand(*actions.shape[:-1], observations.shape[-1])
+        output: Tensor = self.net(torch.cat([expanded, actions], -1))
+        return output.squeeze(-1)
+
+
+SPEC = CriticSpec("twin_q", TwinQConfig, TwinQ, "Fujimoto et al. 2018, arXiv:1802.09477")

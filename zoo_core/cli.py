@@ -1,0 +1,152 @@
+"""The command `zoo`: what is installed, what it is, and whether it holds.
+
+Plugins add commands by the hook `zoo_commands`; the leaderboard joins in this way.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from zoo_core import registry as registry_module
+from zoo_core.errors import UnknownName, ZooError
+from zoo_core.registry import Registry
+from zoo_core.show import (
+    algorithm_page,
+    part_page,
+    plugins_page,
+)
+from zoo_core.version import __version__
+
+LEADERBOARD_COMMANDS = ("datasets", "train", "evaluate", "leaderboard")
+
+
+class ZooGroup(click.Group):
+    """The core's commands and those of the loaded plugins."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        names = {*super().list_commands(ctx), *_registry(ctx).commands}
+        return sorted(names)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        own = super().get_command(ctx, cmd_name)
+        if own is not None:
+            return own
+        commands = _registry(ctx).commands
+        if cmd_name in commands:
+            return commands[cmd_name].spec
+        if cmd_name in LEADERBOARD_COMMANDS:
+            raise ZooError(f"'zoo {cmd_name}' needs zoo-leaderboard: pip install zoo-leaderboard")
+        raise UnknownName("command", cmd_name, self.list_commands(ctx))
+
+
+def _registry(ctx: click.Context) -> Registry:
+    """The plugins that the options before the command leave switched on."""
+    root = ctx.find_root()
+    if "registry" not in root.meta:
+        disabled = [name.removeprefix("no:") for name in root.params.get("plugins") or ()]
+        if disabled:
+            registry_module.disable(disabled)
+        root.meta["registry"] = registry_module.installed()
+    registry: Registry = root.meta["registry"]
+    return registry
+
+
+def _switch(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]) -> Sequence[str]:
+    for value in values:
+        if not value.startswith("no:") or len(value) == 3:
+            raise ZooError(f"-p takes no:NAME, such as -p no:zoo-bc (got '{value}')")
+    return values
+
+
+@click.group(cls=ZooGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "-p",
+    "plugins",
+    multiple=True,
+    metavar="no:NAME",
+    callback=_switch,
+    is_eager=True,
+    help="Switch a plugin off, by its name or its distribution's. May be given several times.",
+)
+@click.version_option(__version__, prog_name="zoo")
+def cli(plugins: Sequence[str]) -> None:
+    """Offline reinforcement learning: algorithms as plugins, ranked honestly."""
+
+
+@cli.command("plugins")
+@click.option("--traceback", "with_traceback", is_flag=True, help="Show where plugins failed.")
+@click.pass_context
+def plugins_command(ctx: click.Context, with_traceback: bool) -> None:
+    """List what is installed, and each plugin that failed, with the reason."""
+    click.echo(plugins_page(_registry(ctx), with_traceback))
+
+
+@cli.command("show")
+@click.argument("name")
+@click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="Change a setting.")
+@click.pass_context
+def show_command(ctx: click.Context, name: str, settings: Sequence[str]) -> None:
+    """One page on an algorithm, sampler, critic or loss."""
+    registry = _registry(ctx)
+    if name in registry.algorithms:
+        click.echo(algorithm_page(name, list(settings), registry))
+        return
+    page = part_page(name, registry)
+    if page is None:
+        known = [
+            *registry.algorithms,
+            *registry.samplers,
+            *registry.critics,
+            *registry.losses,
+        ]
+        raise UnknownName("algorithm, part or loss", name, known)
+    click.echo(page)
+
+
+@cli.command("check")
+@click.argument("name")
+@click.pass_context
+def check_command(ctx: click.Context, name: str) -> None:
+    """Run the conformance kit on an algorithm, sampler, critic or loss."""
+    from zoo_core.testing import CheckFailed, checks_of
+
+    failed = 0
+    for check in checks_of(name, _registry(ctx)):
+        try:
+            check()
+            click.echo(f"ok      {check.name}")
+        except CheckFailed as error:
+            failed += 1
+            click.echo(f"FAILED  {check.name}: {error}")
+        except Exception as error:
+            failed += 1
+            click.echo(f"FAILED  {check.name}: raised {type(error).__name__}: {error}")
+    click.echo(f"{name}: " + (f"{failed} checks failed" if failed else "all checks hold"))
+    if failed:
+        ctx.exit(1)
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """The entry point: mistakes of the user are one line on stderr, and exit code 2."""
+    try:
+        result = cli.main(arguments, standalone_mode=False, prog_name="zoo")
+        # Outside standalone mode click returns the code of ctx.exit instead of exiting.
+        sys.exit(result if isinstance(result, int) else 0)
+    except ZooError as error:
+        click.echo(f"zoo: {error}", err=True)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(0)
+    except click.ClickException as error:
+        click.echo(f"zoo: {error.format_message()}", err=True)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("zoo: interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    sys.exit(2)

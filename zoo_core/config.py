@@ -1,0 +1,108 @@
+"""Settings: typed, documented and validated by pydantic, and reachable by one grammar of paths.
+
+A settings class is a frozen pydantic model whose fields are documented by the string below them::
+
+    class TwinQConfig(Config):
+        hidden: PositiveInt = 256
+        '''Width of each hidden layer.'''
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+
+from zoo_core.errors import ZooError
+
+RewardRule = Literal["none", "standardise", "return_range", "minus_one", "antmaze"]
+"""How logged rewards are rescaled: see :func:`zoo_core.data.reward_scaling`."""
+
+
+class Config(BaseModel):
+    """Base of all settings: immutable, no unknown fields, fields documented by attribute strings."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        arbitrary_types_allowed=True,
+        allow_inf_nan=False,
+        validate_default=True,
+    )
+
+    def updated(self, changes: Mapping[str, Any]) -> Self:
+        """A validated copy with some fields changed.
+
+        Raises:
+            pydantic.ValidationError: a value is out of its range or of the wrong type.
+        """
+        current = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self).model_validate({**current, **changes})
+
+
+class AlgorithmConfig(Config):
+    """What every algorithm has; an algorithm's own settings class extends it."""
+
+    steps: PositiveInt = 1_000_000
+    """Training steps over all stages; the leaderboard's budget."""
+    batch_size: PositiveInt = 256
+    """Transitions (or windows) per step."""
+    normalize_observations: bool = False
+    """Whether observations are standardised by the data's mean and standard deviation."""
+    reward: RewardRule = "none"
+    """How logged rewards are rescaled before training."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One settable path of a resolved algorithm."""
+
+    path: str
+    value: Any
+    """As JSON would hold it."""
+    meaning: str
+    kind: str
+    """The type that the value must have, as text."""
+
+
+def parse_value(text: str) -> Any:
+    """The value that a command-line text means: JSON where it is JSON (``none`` too), else text."""
+    if text.strip().lower() in {"none", "null"}:
+        return None
+    if text.strip() in {"True", "False"}:
+        return text.strip() == "True"
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def parse_assignments(assignments: Mapping[str, Any] | list[str] | tuple[str, ...]) -> dict[str, Any]:
+    """``["critic.hidden=512"]`` as ``{"critic.hidden": 512}``; a mapping is returned as a dict.
+
+    Raises:
+        ZooError: an assignment without ``=`` or without a path.
+    """
+    if isinstance(assignments, Mapping):
+        return dict(assignments)
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        path, separator, text = assignment.partition("=")
+        if not separator or not path.strip():
+            raise ZooError(f"'{assignment}' is not of the form PATH=VALUE, such as critic.hidden=512")
+        values[path.strip()] = parse_value(text)
+    return values
+
+
+def explain(error: ValidationError, where: str) -> str:
+    """One line for the first problem of a pydantic error, with the full path of the field."""
+    problem = error.errors()[0]
+    location = ".".join(str(part) for part in problem["loc"] if isinstance(part, str | int))
+    path = ".".join(text for text in (where, location) if text)
+    message = problem["msg"][0].lower() + problem["msg"][1:]
+    shown = problem.get("input")
+    return f"{path}: {message} (got {shown!r})"

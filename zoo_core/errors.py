@@ -1,0 +1,35 @@
+"""The errors that a user can mend; each message is one line that says what to do."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class ZooError(Exception):
+    """A mistake in what was asked for. The command line prints its one line and exits with 2."""
+
+
+class UnknownName(ZooError):
+    """A name that nothing registered has; the message offers the nearest ones."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        choices = sorted(known)
+        near = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
+        if near:
+            advice = "did you mean " + " or ".join(repr(n) for n in near) + "?"
+        elif choices:
+            advice = "known: " + ", ".join(choices[:12]) + (", ..." if len(choices) > 12 else "")
+        else:
+            advice = f"no {kind} is installed"
+        super().__init__(f"unknown {kind} '{name}'; {advice}" + (f" {hint}" if hint else ""))
+
+
+class Diverged(ZooError):
+    """A loss or a parameter is no longer finite; names the update, the step and the term."""
+
+
+class Incompatible(ZooError):
+    """Parts and losses that cannot work together, found before any data loads."""
+
+
+class BadCheckpoint(ZooError):
+    """A checkpoint file that is damaged or belongs to something else."""

@@ -1,0 +1,53 @@
+"""The neural networks' building blocks: fast on one CPU core, right everywhere.
+
+All of them run plainly, under `torch.func` (grad, vmap over stacked weights or over inputs) and under
+`torch.no_grad`, draw no random numbers of their own after construction, and have static shapes.
+
+- `MLP`, `Ensemble`, `Denoiser`: whole networks, of one or several inputs that broadcast.
+- `Linear`, `ConcatLinear`, `Mish`, `Dropout`: layers; `linear`, `mish`, `linear_mish`: the same as functions.
+- `TimeEmbedding`, `SinusoidalEmbedding`, `RandomFourierFeatures`: of diffusion times.
+- `betas`, `diffusion_coefficients`: noise schedules and what follows from them.
+"""
+
+from zoo_core.nn.concat_linear import ConcatLinear
+from zoo_core.nn.denoiser import Denoiser
+from zoo_core.nn.dropout import Dropout
+from zoo_core.nn.ensemble import Ensemble
+from zoo_core.nn.linear import Linear, linear
+from zoo_core.nn.linear_mish import linear_mish
+from zoo_core.nn.mish import Mish, mish
+from zoo_core.nn.mlp import MLP, Activation
+from zoo_core.nn.noise_schedules import (
+    DiffusionCoefficients,
+    ScheduleName,
+    betas,
+    cosine_betas,
+    diffusion_coefficients,
+    linear_betas,
+    vp_betas,
+)
+from zoo_core.nn.time_embedding import RandomFourierFeatures, SinusoidalEmbedding, TimeEmbedding
+
+__all__ = [
+    "MLP",
+    "Activation",
+    "ConcatLinear",
+    "Denoiser",
+    "DiffusionCoefficients",
+    "Dropout",
+    "Ensemble",
+    "Linear",
+    "Mish",
+    "RandomFourierFeatures",
+    "ScheduleName",
+    "SinusoidalEmbedding",
+    "TimeEmbedding",
+    "betas",
+    "cosine_betas",
+    "diffusion_coefficients",
+    "linear",
+    "linear_betas",
+    "linear_mish",
+    "mish",
+    "vp_betas",
+]

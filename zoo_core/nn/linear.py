@@ -1,0 +1,170 @@
+"""x W^T + b through whichever library multiplies sooner on this processor.
+
+Torch's CPU builds multiply float32 matrices with MKL, which on AMD processors is slower than oneDNN;
+torch carries oneDNN too, as `torch.ops.mkldnn._linear_pointwise`. That operator has no autograd (its
+gradients are silently zero) and no vmap rule, so it stands inside an autograd function here.
+
+The choice depends only on the processor, the tensors and ZOO_LINEAR, never on a measurement: a run
+on one machine gives the same bits every time. ZOO_LINEAR=native or =onednn forces one of the two
+(onednn where it can compute at all: float32 on a CPU).
+"""
+
+import functools
+import os
+import platform
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zoo_core.nn.autograd import apply
+
+# Below so many multiplications oneDNN's preparations (25 us a call) outweigh what it gains.
+_WORTHWHILE = 2**22
+
+
+@functools.cache
+def _rule() -> str:
+    """Whether to multiply by `native`, by `onednn`, or by size: `auto`."""
+    wanted = os.environ.get("ZOO_LINEAR", "auto")
+    if wanted not in ("auto", "native", "onednn"):
+        raise ValueError(f"ZOO_LINEAR is {wanted!r}; it may be auto, native or onednn")
+    if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        return "native"
+    if wanted == "auto" and not (_is_amd() and torch.backends.mkl.is_available()):
+        return "native"
+    return wanted
+
+
+def _is_amd() -> bool:
+    try:
+        processor = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        processor = platform.processor()
+    return "AuthenticAMD" in processor
+
+
+def _by_onednn(x: Tensor, weight: Tensor) -> bool:
+    rule = _rule()
+    if rule == "native" or torch.compiler.is_compiling() or not torch.backends.mkldnn.enabled:
+        return False
+    return (
+        x.dtype == weight.dtype == torch.float32
+        and x.device.type == weight.device.type == "cpu"
+        and weight.dim() == 2
+        and x.numel() > 0
+        and not torch.is_autocast_enabled("cpu")
+        and (rule == "onednn" or x.numel() * weight.shape[0] >= _WORTHWHILE)
+    )
+
+
+class _OneDNN(torch.autograd.Function):
+    """The operator with its gradients and its vmap rule."""
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return _product(x, weight, bias)
+
+    @staticmethod
+    def setup_context(
+        ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None], output: Tensor
+    ) -> None:
+        ctx.save_for_backward(*inputs[:2])
+        ctx.save_for_forward(*inputs[:2])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        return linear_backward(gradient, *ctx.saved_tensors, ctx.needs_input_grad)
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor | None:
+        return linear_tangent(*ctx.saved_tensors, *tangents)
+
+    @staticmethod
+    def vmap(
+        info: Any,
+        in_dims: tuple[int | None, ...],
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+    ) -> tuple[Tensor, int]:
+        return stacked_linear(info.batch_size, in_dims, x, weight, bias), 0
+
+
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The operator itself: no gradients."""
+    flat = x.reshape(-1, x.shape[-1])
+    y = torch.ops.mkldnn._linear_pointwise(flat, weight, bias, "none", [], "")
+    return cast(Tensor, y).view(*x.shape[:-1], weight.shape[0])
+
+
+def linear_backward(
+    gradient: Tensor, x: Tensor, weight: Tensor, needed: tuple[bool, ...]
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """The gradients of x, weight and bias that are needed, by operations that have gradients."""
+    flat = gradient.reshape(-1, gradient.shape[-1])
+    return (
+        linear(gradient, weight.t()) if needed[0] else None,
+        linear(flat.t(), x.reshape(-1, x.shape[-1]).t()) if needed[1] else None,
+        flat.sum(0) if needed[2] else None,
+    )
+
+
+def linear_tangent(
+    x: Tensor, weight: Tensor, dx: Tensor | None, dweight: Tensor | None, dbias: Tensor | None
+) -> Tensor | None:
+    """The directional derivative of `linear`; None stands for a zero tangent."""
+    terms = [
+        None if dx is None else F.linear(dx, weight),
+        None if dweight is None else F.linear(x, dweight),
+        None if dbias is None else dbias.expand(*x.shape[:-1], -1),
+    ]
+    present = [term for term in terms if term is not None]
+    return sum(present[1:], present[0]) if present else None
+
+
+def stacked_linear(
+    size: int, in_dims: tuple[int | None, ...], x: Tensor, weight: Tensor, bias: Tensor | None
+) -> Tensor:
+    """`linear` under vmap, [size, ..., out]: one product if only x is stacked, else `size` at once."""
+    x_dim, weight_dim, bias_dim = in_dims
+    if x_dim is not None:
+        x = x.movedim(x_dim, 0)
+    if weight_dim is None and bias_dim is None:
+        return linear(x, weight, bias)
+    weight = weight.expand(size, -1, -1) if weight_dim is None else weight.movedim(weight_dim, 0)
+    if x_dim is None:
+        x = x.expand(size, *x.shape)
+    y = torch.bmm(x.reshape(size, -1, x.shape[-1]), weight.mT)
+    if bias is not None:
+        y = y + (bias if bias_dim is None else bias.movedim(bias_dim, 0).unsqueeze(1))
+    return y.view(*x.shape[:-1], weight.shape[1])
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x W^T + b, as `torch.nn.functional.linear`, equal to it up to rounding.
+
+    Computes only the gradients that are asked for; works under `torch.func`; can be differentiated
+    any number of times.
+
+    Args:
+        x: [..., in].
+        weight: [out, in].
+        bias: [out], or None.
+
+    Returns:
+        [..., out].
+    """
+    if _by_onednn(x, weight):
+        return cast(Tensor, apply(_OneDNN, x, weight, bias))
+    return F.linear(x, weight, bias)
+
+
+class Linear(nn.Linear):
+    """`torch.nn.Linear` (parameters, initialisation, results) by way of `linear`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[..., in] -> [..., out]."""
+        return linear(input, self.weight, self.bias)

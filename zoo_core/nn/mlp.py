@@ -1,0 +1,104 @@
+"""The multilayer perceptron."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zoo_core.nn.concat_linear import ConcatLinear
+from zoo_core.nn.dropout import Dropout, UniformNoise
+from zoo_core.nn.linear import Linear
+from zoo_core.nn.linear_mish import linear_mish
+from zoo_core.nn.mish import mish
+
+Activation = Literal["relu", "mish", "tanh", "silu", "gelu", "elu"]
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "mish": mish,
+    "tanh": torch.tanh,
+    "silu": F.silu,
+    "gelu": F.gelu,
+    "elu": F.elu,
+}
+
+
+class MLP(nn.Module):
+    """Hidden layers of linear map, layer norm (if any), activation and dropout (if any); then a linear map.
+
+    With two ReLU layers this is the network of TD3 (arXiv:1802.09477). Parameters start as
+    `torch.nn.Linear`'s do.
+
+    Args:
+        inputs: Last dimension of the input; or of each of several inputs, which then broadcast
+            (see `ConcatLinear`) and have the same parameters as their concatenation.
+        outputs: Last dimension of the output.
+        hidden: Width of each hidden layer.
+        layers: Number of hidden layers, 0 or more.
+        activation: Between the layers.
+        layer_norm: Whether each hidden layer is normalised before its activation (arXiv:1607.06450).
+        dropout: Rate after each activation; the noise is given to `forward`.
+
+    Raises:
+        ValueError: an unknown activation, or a rate outside [0, 1).
+    """
+
+    def __init__(
+        self,
+        inputs: int | Sequence[int],
+        outputs: int,
+        hidden: int = 256,
+        layers: int = 2,
+        activation: Activation = "relu",
+        layer_norm: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if activation not in _ACTIVATIONS:
+            raise ValueError(
+                f"no activation {activation!r}; known: {', '.join(get_args(Activation))}"
+            )
+        sizes = (inputs,) if isinstance(inputs, int) else tuple(inputs)
+        widths = [hidden] * layers + [outputs]
+        self.first = ConcatLinear(sizes, widths[0])
+        self.rest = nn.ModuleList(Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(layers if layer_norm else 0))
+        self.dropout = Dropout(dropout)
+        self.activation = activation
+
+    def forward(self, *inputs: Tensor, noise: UniformNoise | None = None) -> Tensor:
+        """Inputs [..., inputs[i]], leading dimensions broadcast -> [..., outputs].
+
+        Args:
+            inputs: As many as `inputs` named.
+            noise: Where dropout takes its masks from; without it nothing is dropped.
+
+        Raises:
+            ValueError: the inputs do not fit.
+        """
+        together = self.first.concatenated(*inputs)
+        if not self.rest or together is None:
+            return self.after_first(self.first(*inputs), noise)
+        return self._from_hidden(self._hidden(0, self.first, together), noise)
+
+    def after_first(self, z: Tensor, noise: UniformNoise | None = None) -> Tensor:
+        """The output [..., outputs] from the first layer's, z [..., hidden], which may be put together
+        from kept parts: `mlp.first.part(0, x, mlp.first.bias) + kept`."""
+        return self._from_hidden(self._activated(0, z), noise) if self.rest else z
+
+    def _from_hidden(self, x: Tensor, noise: UniformNoise | None) -> Tensor:
+        *middle, last = self.rest
+        for index, layer in enumerate(middle, start=1):
+            x = self._hidden(index, layer, self.dropout(x, noise))
+        output: Tensor = last(self.dropout(x, noise))
+        return output
+
+    def _hidden(self, index: int, layer: nn.Module, x: Tensor) -> Tensor:
+        if self.activation == "mish" and not self.norms and isinstance(layer, Linear):
+            return linear_mish(x, layer.weight, layer.bias)
+        return self._activated(index, layer(x))
+
+    def _activated(self, index: int, z: Tensor) -> Tensor:
+        return _ACTIVATIONS[self.activation](self.norms[index](z) if self.norms else z)

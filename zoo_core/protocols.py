@@ -1,0 +1,105 @@
+"""What a part can do. A loss names the abilities that it reads; a wrong pairing is refused early.
+
+Shapes: B is the batch, O the observation's and A the action's dimensions, n the candidates per
+observation, E the members of a critic's ensemble. Actions lie in [-1, 1] everywhere in the core.
+"""
+
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+from zoo_core.noise import Noise
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """Draws actions, and can be cloned from data."""
+
+    def sample(self, observations: Tensor, noise: Noise, n: int = 1) -> Tensor:
+        """Actions [n, B, A] for observations [B, O], differentiable in the parameters."""
+        ...
+
+    def nll(self, observations: Tensor, actions: Tensor, noise: Noise) -> Tensor:
+        """What behaviour cloning minimises for this family, [B]: a squared error, -log p, a
+        denoising error or a negative ELBO. `actions` is [B, A]."""
+        ...
+
+
+@runtime_checkable
+class HasMode(Protocol):
+    """A sampler with a most likely or a deterministic action (ability `mode`)."""
+
+    def mode(self, observations: Tensor) -> Tensor:
+        """Actions [B, A] for observations [B, O]."""
+        ...
+
+
+@runtime_checkable
+class HasLogProb(Protocol):
+    """A sampler with log-probabilities (ability `sample_log_prob`)."""
+
+    def sample_log_prob(
+        self, observations: Tensor, noise: Noise, n: int = 1
+    ) -> tuple[Tensor, Tensor]:
+        """Reparametrised actions [n, B, A] and their log-probabilities [n, B]."""
+        ...
+
+
+@runtime_checkable
+class Guidable(Protocol):
+    """A diffusion sampler that an energy can steer (ability `sample_guided`)."""
+
+    def sample_guided(
+        self,
+        observations: Tensor,
+        noise: Noise,
+        n: int,
+        energy: Callable[[Tensor, Tensor, Tensor], Tensor],
+        scale: float,
+    ) -> Tensor:
+        """Actions [n, B, A] from the score plus `scale` times the gradient of
+        `energy(observations, actions [n, B, A], times) -> [n, B]`."""
+        ...
+
+
+@runtime_checkable
+class HasOneStep(Protocol):
+    """A diffusion sampler with a one-step estimate of the action (ability `reconstruct`)."""
+
+    def reconstruct(
+        self, observations: Tensor, actions: Tensor, noise: Noise
+    ) -> tuple[Tensor, Tensor]:
+        """From one denoiser call: one-step actions [B, A] and the nll [B]."""
+        ...
+
+
+@runtime_checkable
+class Critic(Protocol):
+    """Scores actions (ability `q`)."""
+
+    def q(self, observations: Tensor, actions: Tensor) -> Tensor:
+        """One value per ensemble member, [E, ..., B], for observations [B, O] and candidates
+        [..., B, A], which broadcast over the leading dimensions."""
+        ...
+
+
+@runtime_checkable
+class ValueFunction(Protocol):
+    """Scores observations (ability `v`)."""
+
+    def v(self, observations: Tensor) -> Tensor:
+        """Values [B] for observations [B, O]."""
+        ...
+
+
+ABILITIES: dict[type, str] = {
+    Sampler: "sampling actions and their nll (methods sample and nll)",
+    HasMode: "a mode (method mode)",
+    HasLogProb: "log-probabilities (method sample_log_prob)",
+    Guidable: "guided sampling (method sample_guided)",
+    HasOneStep: "one-step reconstruction (method reconstruct)",
+    Critic: "values of actions (method q)",
+    ValueFunction: "values of observations (method v)",
+}
+"""How an error message names each protocol."""

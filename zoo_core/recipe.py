@@ -1,0 +1,378 @@
+"""A recipe: an algorithm with every setting resolved and every pairing checked.
+
+`resolve("diffusion_ql", ["critic.hidden=512"])` asks the algorithm for its parts, stages and acts,
+applies the changes by path, and refuses what cannot work. The paths are
+
+    steps, batch_size, ...               the algorithm's own settings
+    sampler                              which registered sampler (or critic) the part is
+    sampler.steps                        a setting of that part
+    train.steps, train.batch.size        of the stage `train`
+    train.actor.every                    of its update `actor`
+    train.actor.nll                      which registered loss the term is
+    train.actor.nll.weight               the term's weight, and the loss's own settings
+    train.actor.optimizer.sampler.lr     of the optimizer of a trained part
+    train.emas.critic.rate               of an exponential average
+    acts.act.n                           of a way of acting
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from torch import nn
+
+from zoo_core import registry as registry_module
+from zoo_core.config import AlgorithmConfig, Config, Setting, explain, parse_assignments
+from zoo_core.data import Space
+from zoo_core.errors import Incompatible, UnknownName, ZooError
+from zoo_core.protocols import ABILITIES, Critic, HasMode, Sampler
+from zoo_core.registry import Registry
+from zoo_core.schedules import Schedule
+from zoo_core.specs import (
+    Act,
+    AlgorithmSpec,
+    CriticSpec,
+    LossSpec,
+    Part,
+    SamplerSpec,
+    Stage,
+    Term,
+    Update,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class BoundPart:
+    """A part's registered spec with its validated settings."""
+
+    spec: SamplerSpec | CriticSpec
+    config: Config
+
+    def build(self, space: Space) -> nn.Module:
+        """The part's module, its parameters drawn from torch's global generator."""
+        return self.spec.build(self.config, space)
+
+
+@dataclasses.dataclass(frozen=True)
+class BoundLoss:
+    """A term's registered loss with its validated settings."""
+
+    spec: LossSpec
+    config: Config
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """An algorithm that is ready to train; made by `resolve`."""
+
+    algorithm: AlgorithmSpec
+    config: AlgorithmConfig
+    parts: Mapping[str, BoundPart]
+    stages: tuple[Stage, ...]
+    acts: tuple[Act, ...]
+    losses: Mapping[tuple[str, str, str], BoundLoss]
+    """By the names of stage, update and term."""
+    settings: Mapping[str, Setting]
+    """Every settable path, in the order of the recipe."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Recipe:
+        """Itself: a recipe never changes, and copies of an agent share it."""
+        return self
+
+    @property
+    def name(self) -> str:
+        """The algorithm's name."""
+        return self.algorithm.name
+
+    @property
+    def total_steps(self) -> int:
+        """Training steps over all stages."""
+        return sum(stage.steps for stage in self.stages) or self.config.steps
+
+    @property
+    def external(self) -> bool:
+        """Whether the learner is external: it brings `fit` in place of parts and stages."""
+        return self.algorithm.fit is not None
+
+    @cached_property
+    def targets(self) -> tuple[str, ...]:
+        """The paths of the parts that have an average, in order of first mention."""
+        paths = [ema.part for stage in self.stages for ema in stage.emas]
+        return tuple(dict.fromkeys(paths))
+
+    def act(self, name: str | None = None) -> Act:
+        """The act of that name; none for the headline.
+
+        Raises:
+            UnknownName: with the acts that there are.
+        """
+        if name is None:
+            return self.acts[0]
+        for act in self.acts:
+            if act.name == name:
+                return act
+        raise UnknownName("act", name, [act.name for act in self.acts])
+
+    def values(self) -> dict[str, Any]:
+        """Every path with its value, as JSON holds it; `resolve(name, values)` gives it back."""
+        return {path: setting.value for path, setting in self.settings.items()}
+
+
+def resolve(
+    name: str,
+    settings: Mapping[str, Any] | list[str] | tuple[str, ...] = (),
+    *,
+    defaults: Mapping[str, Any] | None = None,
+    dataset: str | None = None,
+    tuned: bool = False,
+    registry: Registry | None = None,
+) -> Recipe:
+    """An algorithm with its settings resolved.
+
+    Args:
+        name: Of a registered algorithm.
+        settings: Values by path, or assignments such as `critic.hidden=512`.
+        defaults: Values by path that apply where the path exists, below `settings`.
+        dataset: The dataset's id or expression; needed by `tuned`.
+        tuned: Whether the algorithm's values for that dataset apply.
+        registry: What is registered; none for the installed plugins.
+
+    Raises:
+        UnknownName: an algorithm, a path, a part or a loss that nobody registered.
+        ZooError: a value out of its range.
+        Incompatible: parts that lack what a loss or an act needs.
+    """
+    registry = registry or registry_module.installed()
+    spec = registry.algorithm(name)
+    asked = parse_assignments(settings)
+    optional = dict(defaults or {})
+    if tuned:
+        optional = {**tuned_values(spec, dataset or ""), **optional}
+    walk = _Walk({**optional, **asked}, registry)
+    recipe = walk.recipe(spec)
+    unused = [path for path in asked if path not in walk.settings]
+    if unused:
+        raise UnknownName(
+            f"setting of {name}", unused[0], walk.settings, f"('zoo show {name}' lists them)"
+        )
+    _check(recipe)
+    return recipe
+
+
+def tuned_values(spec: AlgorithmSpec, dataset: str) -> dict[str, Any]:
+    """The paper's values for a dataset: those of all matching patterns, later over earlier."""
+    values: dict[str, Any] = {}
+    for pattern, changes in spec.tuned.items():
+        if fnmatch.fnmatchcase(dataset, pattern):
+            values.update(changes)
+    return values
+
+
+class _Walk:
+    """One pass over a recipe that applies changes by path and lists every path."""
+
+    def __init__(self, changes: Mapping[str, Any], registry: Registry) -> None:
+        self.changes = changes
+        self.registry = registry
+        self.settings: dict[str, Setting] = {}
+
+    def recipe(self, spec: AlgorithmSpec) -> Recipe:
+        config = self.model(spec.config(), "")
+        assert isinstance(config, AlgorithmConfig)
+        parts = {
+            name: self.part(part, name) for name, part in (spec.parts or _nothing)(config).items()
+        }
+        losses: dict[tuple[str, str, str], BoundLoss] = {}
+        stages = tuple(self.stage(s, losses) for s in (spec.stages or _no_stages)(config))
+        acts = tuple(
+            self.model(act, f"acts.{act.name}", skip=("name",))
+            for act in (spec.acts or _no_acts)(config)
+        )
+        return Recipe(spec, config, parts, stages, acts, losses, self.settings)
+
+    def model(self, model: Any, prefix: str, skip: tuple[str, ...] = ()) -> Any:
+        """The settings object with the changes below `prefix`; lists its fields."""
+        fields = {k: v for k, v in type(model).model_fields.items() if k not in skip}
+        paths = {field: f"{prefix}.{field}" if prefix else field for field in fields}
+        changes = {f: self.changes[p] for f, p in paths.items() if p in self.changes}
+        try:
+            updated = model.updated(changes) if changes else model
+        except ValidationError as error:
+            raise ZooError(explain(error, prefix)) from None
+        shown = updated.model_dump(mode="json")
+        for field, info in fields.items():
+            self.note(paths[field], shown[field], info.description or "", info.annotation)
+        return updated
+
+    def value(self, path: str, value: Any, kind: Any, meaning: str) -> Any:
+        """A single value, changed where `path` is, validated as `kind`."""
+        adapter: TypeAdapter[Any] = TypeAdapter(kind)
+        try:
+            checked = adapter.validate_python(self.changes.get(path, value))
+        except ValidationError as error:
+            raise ZooError(explain(error, path)) from None
+        self.note(path, adapter.dump_python(checked, mode="json"), meaning, kind)
+        return checked
+
+    def note(self, path: str, value: Any, meaning: str, annotation: Any) -> None:
+        if path in self.settings:
+            raise ZooError(f"the path '{path}' names two settings; rename one of them")
+        self.settings[path] = Setting(path, value, " ".join(meaning.split()), _kind(annotation))
+
+    def part(self, part: Part, name: str) -> BoundPart:
+        chosen = self.value(name, part.spec, str, "The registered sampler or critic.")
+        spec = self.registry.part(chosen)
+        # A swapped part starts from its own defaults: the old one's settings mean nothing to it.
+        given = part.settings if chosen == part.spec else {}
+        return BoundPart(spec, self.model(_settings(spec.config, given, name), name))
+
+    def stage(self, stage: Stage, losses: dict[tuple[str, str, str], BoundLoss]) -> Stage:
+        at = stage.name
+        steps = self.value(f"{at}.steps", stage.steps, int, "Steps of the stage.")
+        batch = self.model(stage.batch, f"{at}.batch")
+        updates = tuple(self.update(update, at, losses) for update in stage.updates)
+        emas = tuple(self.model(e, f"{at}.emas.{e.part}", skip=("part",)) for e in stage.emas)
+        return dataclasses.replace(stage, steps=steps, batch=batch, updates=updates, emas=emas)
+
+    def update(
+        self, update: Update, stage: str, losses: dict[tuple[str, str, str], BoundLoss]
+    ) -> Update:
+        at = f"{stage}.{update.name}"
+        every = self.value(f"{at}.every", update.every, int, "Steps between updates.")
+        if every < 1:
+            raise ZooError(f"{at}.every: must be at least 1 (got {every})")
+        trains = {
+            part: self.model(adam, f"{at}.optimizer.{part}") for part, adam in update.trains.items()
+        }
+        terms = []
+        for term in update.losses:
+            bound, weighted = self.term(term, f"{at}.{term.name}")
+            losses[stage, update.name, term.name] = bound
+            terms.append(weighted)
+        return dataclasses.replace(update, every=every, trains=trains, losses=tuple(terms))
+
+    def term(self, term: Term, path: str) -> tuple[BoundLoss, Term]:
+        chosen = self.value(path, term.loss, str, "The registered loss.")
+        weight = self.value(
+            f"{path}.weight", term.weight, float | Schedule, "Factor of the term in its update."
+        )
+        spec = self.registry.loss(chosen)
+        given = term.settings if chosen == term.loss else {}
+        config = self.model(_settings(spec.config, given, path), path)
+        return BoundLoss(spec, config), Term(chosen, weight=weight, name=term.name, **given)
+
+
+def _nothing(_: Any) -> Mapping[str, Part]:
+    return {}
+
+
+def _no_stages(_: Any) -> tuple[Stage, ...]:
+    return ()
+
+
+def _no_acts(_: Any) -> tuple[Act, ...]:
+    return ()
+
+
+def _settings(kind: type[Config], given: Mapping[str, Any], where: str) -> Config:
+    try:
+        return kind.model_validate(dict(given))
+    except ValidationError as error:
+        raise ZooError(explain(error, where)) from None
+
+
+def _kind(annotation: Any) -> str:
+    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    for noise in ("typing.", "zoo_core.schedules.", "<class '", "'>"):
+        text = text.replace(noise, "")
+    return text
+
+
+def _check(recipe: Recipe) -> None:
+    """Refuses what cannot work, before any data loads."""
+    if recipe.external:
+        return
+    _check_names(recipe)
+    modules = _trial_modules(recipe)
+    for stage in recipe.stages:
+        for ema in stage.emas:
+            _find(recipe, modules, ema.part, f"{stage.name} averages")
+        for part in stage.reset:
+            _find(recipe, modules, part, f"{stage.name} resets")
+        for update in stage.updates:
+            at = f"{stage.name}.{update.name}"
+            for part in update.trains:
+                _find(recipe, modules, part, f"{at} trains")
+            for term in update.losses:
+                bound = recipe.losses[stage.name, update.name, term.name]
+                for path, abilities in bound.spec.reads(bound.config).items():
+                    module = _find(recipe, modules, path, f"loss '{bound.spec.name}' reads")
+                    for ability in abilities:
+                        _demand(recipe, path, module, ability, f"loss '{bound.spec.name}'")
+    for act in recipe.acts:
+        sampler = _find(recipe, modules, act.sampler, f"act '{act.name}' uses")
+        _demand(recipe, act.sampler, sampler, Sampler, f"act '{act.name}'")
+        if act.choose == "mode":
+            _demand(recipe, act.sampler, sampler, HasMode, f"act '{act.name}'")
+        if act.choose in {"argmax", "softmax"}:
+            if act.score is None:
+                raise Incompatible(f"act '{act.name}' chooses by a score but names no critic")
+            critic = _find(recipe, modules, act.score, f"act '{act.name}' scores by")
+            _demand(recipe, act.score, critic, Critic, f"act '{act.name}'")
+
+
+def _check_names(recipe: Recipe) -> None:
+    if not recipe.stages or not recipe.acts or not recipe.parts:
+        raise Incompatible(f"algorithm '{recipe.name}' needs parts, stages and acts, or a fit")
+    for stage in recipe.stages:
+        if stage.steps < 0:
+            raise ZooError(f"{stage.name}.steps: must not be negative (got {stage.steps})")
+        for update in stage.updates:
+            if not update.trains or not update.losses:
+                raise Incompatible(f"update '{update.name}' needs parts to train and losses")
+
+
+def _trial_modules(recipe: Recipe) -> dict[str, nn.Module]:
+    with torch.random.fork_rng(devices=[]):
+        return {name: part.build(Space(2, 2)) for name, part in recipe.parts.items()}
+
+
+def _find(recipe: Recipe, modules: Mapping[str, nn.Module], path: str, why: str) -> nn.Module:
+    live = path.removeprefix("target.")
+    name, _, below = live.partition(".")
+    if name not in modules:
+        raise Incompatible(f"{why} '{path}', but the parts are {', '.join(modules)}")
+    if path != live and not any(_overlap(live, target) for target in recipe.targets):
+        raise Incompatible(f"{why} '{path}', but no stage averages '{live}'")
+    try:
+        return modules[name].get_submodule(below)
+    except AttributeError:
+        raise Incompatible(
+            f"{why} '{path}', but {_kind_of(recipe, name)} '{recipe.parts[name].spec.name}' "
+            f"has no part '{below}'"
+        ) from None
+
+
+def _overlap(path: str, target: str) -> bool:
+    return f"{target}.".startswith(f"{path}.") or f"{path}.".startswith(f"{target}.")
+
+
+def _kind_of(recipe: Recipe, name: str) -> str:
+    return "sampler" if isinstance(recipe.parts[name].spec, SamplerSpec) else "critic"
+
+
+def _demand(recipe: Recipe, path: str, module: nn.Module, ability: type, who: str) -> None:
+    if isinstance(module, ability):
+        return
+    name = path.removeprefix("target.").partition(".")[0]
+    described = ABILITIES.get(ability, ability.__name__)
+    raise Incompatible(
+        f"{who} needs {described}; {_kind_of(recipe, name)} "
+        f"'{recipe.parts[name].spec.name}' has none"
+    )

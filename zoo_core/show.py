@@ -1,0 +1,202 @@
+"""Pages of text about what is registered: `zoo plugins` and `zoo show`."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from zoo_core.config import Config
+from zoo_core.protocols import ABILITIES
+from zoo_core.recipe import Recipe, resolve
+from zoo_core.registry import Registered, Registry
+from zoo_core.schedules import Schedule
+from zoo_core.specs import Act, CriticSpec, LossSpec, SamplerSpec, Stage, Term, Update
+
+WIDTH = 100
+
+
+def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:
+    """Left-aligned columns; the last one is wrapped to the page."""
+    everything = [list(header), *map(list, rows)]
+    widths = [max(len(row[i]) for row in everything) for i in range(len(header) - 1)]
+    indent = sum(widths) + 2 * len(widths)
+    lines = []
+    for row in everything:
+        start = "".join(cell.ljust(width + 2) for cell, width in zip(row, widths, strict=False))
+        wrapped = textwrap.wrap(row[-1], max(WIDTH - indent, 30)) or [""]
+        lines.append((start + wrapped[0]).rstrip())
+        lines += [" " * indent + more for more in wrapped[1:]]
+    return "\n".join(lines)
+
+
+def plugins_page(registry: Registry, with_traceback: bool = False) -> str:
+    """Name, distribution, version and hooks of each plugin, what it offers, and what failed."""
+    rows = []
+    for plugin in registry.plugins:
+        offered = [
+            name
+            for kind in (
+                registry.algorithms,
+                registry.samplers,
+                registry.critics,
+                registry.losses,
+                registry.commands,
+            )
+            for name, entry in kind.items()
+            if entry.plugin == plugin
+        ]
+        hooks = " ".join(hook.removeprefix("zoo_") for hook in plugin.hooks)
+        rows.append(
+            [plugin.name, plugin.distribution, plugin.version, hooks, ", ".join(offered) or "-"]
+        )
+    page = [table(rows, ["plugin", "distribution", "version", "hooks", "offers"])]
+    if registry.failures:
+        page.append("\nfailed:")
+        for failure in registry.failures:
+            plugin = failure.plugin
+            page += textwrap.wrap(
+                f"{plugin.name} ({plugin}): {failure.reason}",
+                WIDTH,
+                initial_indent="  ",
+                subsequent_indent="    ",
+            )
+            if with_traceback and failure.traceback:
+                page.append(textwrap.indent(failure.traceback, "    "))
+        if not with_traceback:
+            page.append("  (zoo plugins --traceback shows where)")
+    return "\n".join(page)
+
+
+def algorithm_page(name: str, settings: list[str], registry: Registry) -> str:
+    """Parts, stages, terms, acts, sources, deviations and every settable path."""
+    recipe = resolve(name, settings, registry=registry)
+    default = resolve(name, registry=registry)
+    spec = recipe.algorithm
+    plugin = registry.algorithms[name].plugin
+    page = [f"{name}: {spec.summary}", f"plugin {plugin.name}, from {plugin}"]
+    if recipe.external:
+        page.append("an external learner: it brings its own fit and act")
+    page += [""] + _sources(recipe) + [""]
+    if recipe.parts:
+        page += ["parts"] + [
+            f"  {part} = {bound.spec.name}" + (f"   ({bound.spec.cite})" if bound.spec.cite else "")
+            for part, bound in recipe.parts.items()
+        ]
+    for stage in recipe.stages:
+        page += ["", *_stage(recipe, stage)]
+    if recipe.acts:
+        page += ["", "acts by"]
+        for position, act in enumerate(recipe.acts):
+            page.append(f"  {act.name}: {_act(act)}" + ("   (headline)" if position == 0 else ""))
+    page += ["", "settings (change them by --set PATH=VALUE)"]
+    rows = []
+    for path, setting in recipe.settings.items():
+        base = default.settings.get(path)
+        shown = _text(setting.value)
+        if base is not None and base.value != setting.value:
+            shown += f" (default {_text(base.value)})"
+        paper = _text(spec.paper[path]) if path in spec.paper else ""
+        rows.append([f"  {path}", shown, paper, setting.meaning])
+    page.append(table(rows, ["  path", "value", "paper", "meaning"]))
+    if spec.tuned:
+        page += ["", "tuned by dataset (the paper's per-dataset values)"]
+        for pattern, values in spec.tuned.items():
+            listed = ", ".join(f"{path}={_text(value)}" for path, value in values.items())
+            page += _wrapped(f"{pattern}: {listed}")
+    page += ["", "deviations from the paper or its official code"]
+    page += [line for text in spec.deviations or ("none known",) for line in _wrapped(text, "- ")]
+    return "\n".join(page)
+
+
+def _sources(recipe: Recipe) -> list[str]:
+    cite = recipe.algorithm.cite
+    lines = _wrapped(f"{cite.authors} ({cite.year}). {cite.title}. {cite.url}", "")
+    return lines + ([f"  official code: {cite.code}"] if cite.code else [])
+
+
+def _stage(recipe: Recipe, stage: Stage) -> list[str]:
+    lines = [f"stage {stage.name}: {stage.steps} steps of {stage.batch.size} transitions"]
+    for update in stage.updates:
+        every = f" every {update.every} steps" if update.every > 1 else ""
+        lines.append(f"  update {update.name}{every}, trains {', '.join(update.trains)}")
+        for term in update.losses:
+            lines += _term(recipe, stage, update, term)
+    for ema in stage.emas:
+        start = f" from step {ema.start}" if ema.start is not None else ""
+        every = f" every {ema.every} steps" if ema.every > 1 else " every step"
+        lines.append(f"  average target.{ema.part}: rate {ema.rate:g}{every}{start}")
+    if stage.prepare is not None:
+        first = (stage.prepare.__doc__ or "").strip().split("\n")[0]
+        lines.insert(1, f"  prepares columns: {first}".rstrip(": "))
+    if stage.reset:
+        lines.insert(1, f"  starts anew: {', '.join(stage.reset)}")
+    return lines
+
+
+def _term(recipe: Recipe, stage: Stage, update: Update, term: Term) -> list[str]:
+    bound = recipe.losses[stage.name, update.name, term.name]
+    label = term.name if term.name == term.loss else f"{term.name} ({term.loss})"
+    lines = [f"    {_weight(term.weight)} x {label}: {bound.spec.minimises}"]
+    given = ", ".join(f"{k}={_text(v)}" for k, v in bound.config.model_dump(mode="json").items())
+    return lines + ([f"      with {given}"] if given else [])
+
+
+def _weight(weight: float | Schedule) -> str:
+    if isinstance(weight, Schedule):
+        return f"({weight.start:g} to {weight.end:g}, {weight.shape})"
+    return f"{weight:g}"
+
+
+def _act(act: Act) -> str:
+    if act.choose == "mode":
+        return f"the mode of {act.sampler}"
+    if act.choose == "sample":
+        return f"one sample of {act.sampler}"
+    best = "the best" if act.choose == "argmax" else f"a softmax (temperature {act.temperature:g})"
+    return f"{best} of {act.n} samples of {act.sampler} by the {act.reduce} of {act.score}"
+
+
+def part_page(name: str, registry: Registry) -> str | None:
+    """A sampler, critic or loss: what it is, its settings and its source; None if unknown."""
+    tables: Iterable[tuple[str, dict[str, Registered[Any]]]] = (
+        ("sampler", registry.samplers),
+        ("critic", registry.critics),
+        ("loss", registry.losses),
+    )
+    for kind, entries in tables:
+        if name in entries:
+            spec: SamplerSpec | CriticSpec | LossSpec = entries[name].spec
+            page = [f"{name}: a {kind} of {entries[name].plugin}"]
+            if spec.cite:
+                page.append(f"source: {spec.cite}")
+            if isinstance(spec, LossSpec):
+                page.append(f"minimises: {spec.minimises}")
+                page += [
+                    f"reads {path}: " + " and ".join(ABILITIES.get(a, a.__name__) for a in abilities)
+                    for path, abilities in spec.reads(spec.config()).items()
+                ]
+            rows = _fields(spec.config())
+            return "\n".join(page + (["", table(rows, ["setting", "default", "meaning"])] if rows else []))
+    return None
+
+
+def _fields(config: Config) -> list[list[str]]:
+    values = config.model_dump(mode="json")
+    return [
+        [field, _text(values[field]), " ".join((info.description or "").split())]
+        for field, info in type(config).model_fields.items()
+    ]
+
+
+def _wrapped(text: str, bullet: str = "") -> list[str]:
+    return textwrap.wrap(
+        text, WIDTH, initial_indent="  " + bullet, subsequent_indent="  " + " " * len(bullet)
+    )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value if isinstance(value, str) else json.dumps(value)

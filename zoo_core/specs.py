@@ -1,0 +1,314 @@
+"""The frozen descriptions that plugins return: parts, losses, stages, acts and algorithms.
+
+They are data: nothing here builds a network or touches a tensor, so that a plugin can be tested by
+calling its functions and comparing what they return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from zoo_core.config import AlgorithmConfig, Config
+from zoo_core.data import OfflineData, Space
+from zoo_core.noise import Noise
+from zoo_core.reductions import Members
+from zoo_core.schedules import Schedule
+
+if TYPE_CHECKING:
+    from zoo_core.agent import Agent
+    from zoo_core.context import Context
+
+Metrics = Mapping[str, Tensor]
+"""Scalar tensors by name, such as `q_mean`; they stay tensors until they are logged."""
+
+Loss = Callable[["Context"], Tensor | tuple[Tensor, Metrics]]
+"""A pure function of a read-only context that returns a scalar, or a scalar and its metrics."""
+
+Columns = dict[str, Tensor]
+"""Tensors by name, each with one row per stored observation: [N + E, ...]."""
+
+Prepare = Callable[["Agent", OfflineData, Noise], Columns]
+"""Adds columns at the start of a stage. `data` is as logged; see `Agent.normalized`."""
+
+Policy = Callable[[Tensor], Tensor]
+"""Raw observations [B, O] to actions [B, A] in [-1, 1]."""
+
+
+
+class Part:
+    """Which registered sampler or critic a part is, with the settings that an algorithm gives it.
+
+    `Part("ddpm", steps=5)` names the spec first; the rest are fields of its settings class.
+    """
+
+    __slots__ = ("settings", "spec")
+
+    def __init__(self, spec: str, /, **settings: Any) -> None:
+        self.spec = spec
+        self.settings: Mapping[str, Any] = dict(settings)
+
+    def __repr__(self) -> str:
+        return f"Part({', '.join([repr(self.spec), *_arguments(self.settings)])})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Part) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+
+class Term:
+    """One weighted loss of an update.
+
+    Args:
+        loss: The registered loss's name.
+        weight: A factor, or a schedule of the stage's progress.
+        name: What the term is called in paths and metrics; the loss's name where none is given.
+        settings: Fields of the loss's settings class.
+    """
+
+    __slots__ = ("loss", "name", "settings", "weight")
+
+    def __init__(
+        self,
+        loss: str,
+        /,
+        *,
+        weight: float | Schedule = 1.0,
+        name: str | None = None,
+        **settings: Any,
+    ) -> None:
+        self.loss = loss
+        self.weight = weight
+        self.name = name or loss
+        self.settings: Mapping[str, Any] = dict(settings)
+
+    def __repr__(self) -> str:
+        options = {"weight": self.weight, "name": self.name, **self.settings}
+        return f"Term({', '.join([repr(self.loss), *_arguments(options)])})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Term) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+
+def _arguments(settings: Mapping[str, Any]) -> list[str]:
+    return [f"{key}={value!r}" for key, value in settings.items()]
+
+
+class Adam(Config):
+    """Adam for one part (arXiv:1412.6980); elementwise, so that seeds can be stacked."""
+
+    lr: float | Schedule = 3e-4
+    """Learning rate, or a schedule of the stage's progress."""
+    beta1: float = Field(default=0.9, ge=0.0, lt=1.0)
+    """Decay of the gradient's average."""
+    beta2: float = Field(default=0.999, ge=0.0, lt=1.0)
+    """Decay of the squared gradient's average."""
+    eps: PositiveFloat = 1e-8
+    """Added to the root of the squared gradient's average."""
+    weight_decay: float = Field(default=0.0, ge=0.0)
+    """Factor of the squared norm's gradient (L2, or decoupled as in AdamW)."""
+    decoupled: bool = False
+    """Whether weight decay is decoupled from the gradient (AdamW, arXiv:1711.05101)."""
+    max_grad_norm: PositiveFloat | None = None
+    """Norm to which the part's gradient is clipped; none for no clipping."""
+
+
+class Ema(Config):
+    """An exponential average of a part, kept by the core as `target.<part>`.
+
+    target <- target + rate (live - target), at steps start, start + every, start + 2 every, ...
+    counted from 1 within the stage. Before `start` the target keeps its initial weights.
+    """
+
+    part: str
+    """The part that is averaged, such as `critic`, or a path below one: `sampler.perturbation`."""
+    rate: float = Field(default=0.005, gt=0.0, le=1.0)
+    """How far each move goes."""
+    every: PositiveInt = 1
+    """Steps between moves."""
+    start: PositiveInt | None = None
+    """The first step that moves; none for `every`."""
+
+    def __init__(self, part: str, **settings: Any) -> None:
+        super().__init__(part=part, **settings)  # type: ignore[call-arg]
+
+    def fires(self, step: int) -> bool:
+        """Whether the average moves at this step of the stage, counted from 1."""
+        return fires(step, self.every, self.start)
+
+
+def fires(step: int, every: int, start: int | None) -> bool:
+    """Whether something that happens at start, start + every, ... happens at `step`."""
+    first = every if start is None else start
+    return step >= first and (step - first) % every == 0
+
+
+@dataclass(frozen=True)
+class Update:
+    """One gradient step: one forward, one backward, one optimizer and one clip per trained part.
+
+    Parts that are not in `trains` are constants of the update.
+    """
+
+    name: str
+    trains: Mapping[str, Adam]
+    """Optimizer by the path of the part, such as `sampler` or `sampler.energy`."""
+    losses: tuple[Term, ...]
+    every: int = 1
+    """Steps between updates, counted from 1 within the stage."""
+    start: int | None = None
+    """The first step; none for `every`."""
+
+    def fires(self, step: int) -> bool:
+        """Whether the update happens at this step of the stage, counted from 1."""
+        return fires(step, self.every, self.start)
+
+
+class Transitions(Config):
+    """Batches of single transitions, drawn uniformly with replacement."""
+
+    size: PositiveInt = 256
+    """Transitions per batch."""
+
+
+class Windows(Config):
+    """Batches of windows of consecutive transitions of one episode, drawn uniformly by start."""
+
+    size: PositiveInt = 32
+    """Windows per batch."""
+    horizon: PositiveInt = 32
+    """Transitions per window; past the episode's end the last one repeats with mask 0."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A run of steps in which the same updates happen in the same order."""
+
+    name: str
+    steps: int
+    updates: tuple[Update, ...]
+    emas: tuple[Ema, ...] = ()
+    batch: Transitions | Windows = field(default_factory=Transitions)
+    prepare: Prepare | None = None
+    reset: tuple[str, ...] = ()
+    """Parts that start anew, with their targets and optimizers, when the stage begins."""
+
+
+class Act(Config):
+    """A way of choosing actions, as data. An algorithm names several; the first is the headline."""
+
+    name: str = "act"
+    """What tables and `agent.act(..., act=NAME)` call it."""
+    sampler: str = "sampler"
+    """`sampler`, or `target.sampler` for the averaged one."""
+    choose: Literal["mode", "sample", "argmax", "softmax"] = "sample"
+    """The sampler's mode; one sample; the best of n by the score; or a draw from their softmax."""
+    n: PositiveInt = 1
+    """Candidates per observation."""
+    score: str | None = None
+    """The critic that scores candidates, such as `target.critic`; needed by argmax and softmax."""
+    reduce: Members = "min"
+    """How the critic's members become one score."""
+    temperature: PositiveFloat = 1.0
+    """Of the softmax: probabilities are proportional to exp(score / temperature)."""
+
+
+@dataclass(frozen=True)
+class SamplerSpec:
+    """A sampler that plugins can name: see `zoo_core.protocols.Sampler`."""
+
+    name: str
+    config: type[Config]
+    build: Callable[[Any, Space], nn.Module]
+    """(config, space) to a module; parameters are drawn from torch's global generator, which the
+    core seeds."""
+    cite: str = ""
+
+
+@dataclass(frozen=True)
+class CriticSpec:
+    """A critic, a value function or a dual variable that plugins can name."""
+
+    name: str
+    config: type[Config]
+    build: Callable[[Any, Space], nn.Module]
+    cite: str = ""
+
+
+Reads = Mapping[str, tuple[type, ...]]
+"""Protocols by part path, such as {"sampler": (Sampler,), "target.critic": (Critic,)}."""
+
+
+@dataclass(frozen=True)
+class Average:
+    """A running mean of a loss's metric: average <- average + rate (metric - average)."""
+
+    rate: float
+    initial: float = 0.0
+
+
+@dataclass(frozen=True)
+class LossSpec:
+    """A loss that plugins can name."""
+
+    name: str
+    config: type[Config]
+    build: Callable[[Any], Loss]
+    reads: Callable[[Any], Reads]
+    """(config) to the parts, targets and protocols that the loss needs."""
+    minimises: str = ""
+    """The equation in one line."""
+    cite: str = ""
+    averages: Mapping[str, Average] = field(default_factory=dict)
+    """Metrics that the core averages; losses read them by `ctx.average(name)`."""
+
+
+@dataclass(frozen=True)
+class Citation:
+    """Where an algorithm is from."""
+
+    title: str
+    authors: str
+    year: int
+    url: str
+    bibtex: str = ""
+    code: str = ""
+    """Address of the official implementation."""
+
+
+@dataclass(frozen=True)
+class AlgorithmSpec:
+    """What the leaderboard ranks: named parts, stages of losses, and ways of acting.
+
+    An external learner gives `fit` in place of `parts`, `stages` and `acts`; tables mark it.
+    """
+
+    name: str
+    config: type[AlgorithmConfig]
+    cite: Citation
+    summary: str = ""
+    """One line."""
+    family: str = "offline"
+    """A word to filter by: `cloning`, `offline` or `online`."""
+    parts: Callable[[Any], Mapping[str, Part]] | None = None
+    stages: Callable[[Any], tuple[Stage, ...]] | None = None
+    acts: Callable[[Any], tuple[Act, ...]] | None = None
+    """The first is the headline, fixed before any evaluation."""
+    tuned: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The paper's per-dataset settings: a dataset pattern (`fnmatch`) to values by path. Patterns
+    are tried in order and all that match apply, later ones over earlier ones."""
+    paper: Mapping[str, Any] = field(default_factory=dict)
+    """The paper's value by path, shown beside the default."""
+    deviations: tuple[str, ...] = ()
+    """Every difference from the paper or its official code, with the reason."""
+    fit: Callable[[Any, OfflineData, int, str], Policy] | None = None
+    """(config, data, seed, device) to a policy, for an external learner."""

@@ -1,0 +1,18 @@
+"""The conformance kit: what every algorithm, sampler, critic and loss must hold.
+
+For authors of plugins, with pytest::
+
+    import pytest
+    from zoo_core.testing import checks_of, toy_data
+
+    @pytest.mark.parametrize("check", checks_of("my_algorithm"), ids=str)
+    def test_conformance(check):
+        check()
+
+and from the shell: `zoo check my_algorithm`.
+"""
+
+from zoo_core.testing.data import toy_data
+from zoo_core.testing.kit import Check, CheckFailed, checks_of
+
+__all__ = ["Check", "CheckFailed", "checks_of", "toy_data"]

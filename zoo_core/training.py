@@ -1,0 +1,405 @@
+"""The one training loop, which runs every algorithm: stages of updates and averages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from zoo_core import checkpoint
+from zoo_core import columns as column_files
+from zoo_core.agent import Agent
+from zoo_core.batch import BatchStream
+from zoo_core.data import OfflineData
+from zoo_core.engines import ENGINES
+from zoo_core.engines.base import EngineTerm, EngineUpdate, Tapes, objective
+from zoo_core.errors import BadCheckpoint, Diverged, UnknownName, ZooError
+from zoo_core.noise import CountingNoise, GeneratorNoise, Stream, stream_seed
+from zoo_core.recipe import Recipe
+from zoo_core.schedules import value_at
+from zoo_core.specs import Stage, Update
+
+
+@dataclass(frozen=True)
+class Log:
+    """What a trainer reports of the steps since the last report."""
+
+    step: int
+    """Steps done over all stages."""
+    total_steps: int
+    stage: str
+    metrics: tuple[Mapping[str, float], ...]
+    """Per seed, each metric's mean over those steps, such as `critic/td` and `critic/q_mean`."""
+    steps_per_second: float
+
+
+@dataclass(frozen=True)
+class _BoundUpdate:
+    """An update of the current stage with its noise streams."""
+
+    update: Update
+    engine: EngineUpdate
+    streams: tuple[tuple[Stream, ...], ...]
+    """Per term, one per seed."""
+
+
+class Trainer:
+    """Trains an algorithm on data, for one seed or for a group of seeds.
+
+    Args:
+        recipe: From `resolve`.
+        data: The logged episodes, with actions in [-1, 1].
+        seeds: One agent each.
+        device: `cpu`, `cuda` or `cuda:N`.
+        engine: `solo` (one seed), `vmap` (any number), or `auto`.
+        columns_dir: Where prepared columns are kept as files; none keeps them in memory.
+        dtype: Of parameters and batches.
+
+    Raises:
+        ZooError: an external learner, an unknown device or engine, no seed.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        data: OfflineData,
+        seeds: Sequence[int] = (0,),
+        *,
+        device: str | torch.device = "cpu",
+        engine: Literal["auto", "solo", "vmap"] = "auto",
+        columns_dir: Path | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        if recipe.external:
+            raise ZooError(f"'{recipe.name}' is an external learner: call its fit, not a trainer")
+        if not seeds or len(set(seeds)) != len(seeds):
+            raise ZooError(f"seeds must be different and at least one (got {list(seeds)})")
+        self.recipe = recipe
+        self.data = data
+        self.seeds = tuple(seeds)
+        self.device = usable_device(device)
+        self.dtype = dtype
+        self.columns_dir = columns_dir
+        name = engine if engine != "auto" else ("solo" if len(seeds) == 1 else "vmap")
+        if name not in ENGINES:
+            raise UnknownName("engine", name, [*ENGINES, "auto"])
+        if name == "solo" and len(seeds) > 1:
+            raise ZooError(f"the solo engine trains one seed, not {len(seeds)}; use vmap")
+        agents = [Agent(recipe, data.space, seed) for seed in seeds]
+        for agent in agents:
+            agent.fit_scaling(data)
+            agent.to(self.device, dtype)
+        self.engine_name = name
+        self.engine = ENGINES[name](agents)
+        self.columns: list[dict[str, Tensor]] = [{} for _ in seeds]
+        self._column_keys: list[list[str]] = [[] for _ in seeds]
+        self._stage = 0
+        self._step = 0
+        self._entered = False
+        self._updates: list[_BoundUpdate] = []
+        self._batches: BatchStream | None = None
+        self._metrics: dict[str, list[Tensor]] = {}
+
+    @property
+    def total_steps(self) -> int:
+        """Steps over all stages."""
+        return self.recipe.total_steps
+
+    @property
+    def step(self) -> int:
+        """Steps done over all stages."""
+        return sum(stage.steps for stage in self.recipe.stages[: self._stage]) + self._step
+
+    def agent(self, position: int = 0) -> Agent:
+        """The agent of the seed at that position, with the current parameters."""
+        return self.engine.sync()[position]
+
+    def run(
+        self,
+        until: int | None = None,
+        log: Callable[[Log], None] | None = None,
+        log_every: int = 1000,
+    ) -> Trainer:
+        """Trains until `until` steps are done over all stages (none: all of them).
+
+        Args:
+            until: Where to stop.
+            log: Called every `log_every` steps and at the end.
+            log_every: Steps between reports and checks for divergence.
+
+        Raises:
+            Diverged: a loss is not finite; names the update, the metric and the seed.
+        """
+        goal = self.total_steps if until is None else min(until, self.total_steps)
+        since, began = self.step, time.perf_counter()
+        while self.step < goal:
+            if not self._entered:
+                self._enter()
+            stage = self.recipe.stages[self._stage]
+            if self._step == stage.steps:
+                self._stage, self._step, self._entered = self._stage + 1, 0, False
+                continue
+            self._advance(stage)
+            done = self.step
+            if done % log_every == 0 or done == goal:
+                metrics = self._report()
+                if log is not None:
+                    now = time.perf_counter()
+                    rate = (done - since) / max(now - began, 1e-9)
+                    log(Log(done, self.total_steps, stage.name, metrics, rate))
+                    since, began = done, now
+        return self
+
+    def _advance(self, stage: Stage) -> None:
+        """One step: a batch, the updates in their order, then the averages."""
+        assert self._batches is not None
+        batch = self.engine.agents[0].scaled(self._batches.draw())
+        progress = self._step / stage.steps
+        self._step += 1
+        for bound in self._updates:
+            update = bound.update
+            if not update.fires(self._step):
+                continue
+            metrics = self.engine.step(
+                bound.engine,
+                batch,
+                self._tapes(bound),
+                [value_at(term.weight, progress) for term in update.losses],
+                {path: value_at(adam.lr, progress) for path, adam in update.trains.items()},
+            )
+            for name, value in metrics.items():
+                self._metrics.setdefault(name, []).append(value)
+        for ema in stage.emas:
+            if ema.fires(self._step):
+                self.engine.move_average(ema.part, ema.rate)
+
+    def _tapes(self, bound: _BoundUpdate) -> Tapes:
+        if not self.engine.stacked:
+            return [streams[0].draw() for streams in bound.streams]
+        tapes = []
+        for streams in bound.streams:
+            normals, uniforms = zip(*(stream.draw() for stream in streams), strict=True)
+            tapes.append((torch.stack(normals), torch.stack(uniforms)))
+        return tapes
+
+    def _report(self) -> tuple[dict[str, float], ...]:
+        """The metrics since the last report, per seed; the only place where tensors become
+        numbers."""
+        seeds = len(self.seeds)
+        reports: list[dict[str, float]] = [{} for _ in self.seeds]
+        for name, values in self._metrics.items():
+            means = torch.stack(values).double().mean(0).reshape(-1).expand(seeds).tolist()
+            for report, value in zip(reports, means, strict=True):
+                report[name] = value
+        self._metrics = {}
+        for seed, report in zip(self.seeds, reports, strict=True):
+            for name, value in report.items():
+                if value - value != 0.0:
+                    raise Diverged(
+                        f"'{self.recipe.name}' diverged: {name} is {value} by step {self.step} "
+                        f"(seed {seed}); try a lower learning rate or gradient clipping"
+                    )
+        return tuple(reports)
+
+    def _enter(self, resumed: bool = False) -> None:
+        """Begins the current stage: resets, prepared columns, losses and noise streams."""
+        stage = self.recipe.stages[self._stage]
+        if not resumed:
+            for name in stage.reset:
+                self.engine.reset(name)
+            if stage.prepare is not None:
+                self._prepare(stage)
+        self._batches = BatchStream(
+            self.data,
+            stage.batch,
+            [
+                torch.Generator().manual_seed(stream_seed(seed, stage.name, "batches"))
+                for seed in self.seeds
+            ],
+            self.columns,
+            stacked=self.engine.stacked,
+            dtype=self.dtype,
+            device=self.device,
+        )
+        self._updates = [self._bind(stage, update) for update in stage.updates]
+        self._entered = True
+
+    def _prepare(self, stage: Stage) -> None:
+        assert stage.prepare is not None
+        rows = len(self.data.observations)
+        who = f"{self.recipe.name}.{stage.name}'s prepare"
+        for position, agent in enumerate(self.engine.sync()):
+            seed = self.seeds[position]
+            key = column_files.key_of(
+                agent.state_dict(), self.recipe.values(), self.data.digest, stage.name, seed
+            )
+            if self.columns_dir is not None and (self.columns_dir / key).is_dir():
+                made = column_files.read(self.columns_dir, key)
+            else:
+                generator = torch.Generator(self.device)
+                generator.manual_seed(stream_seed(seed, stage.name, "prepare"))
+                with torch.no_grad():
+                    made = stage.prepare(agent, self.data, GeneratorNoise(generator, self.dtype))
+                column_files.check(made, rows, who)
+                if self.columns_dir is not None:
+                    column_files.write(self.columns_dir, key, made)
+                    made = column_files.read(self.columns_dir, key)
+            self.columns[position] = {**self.columns[position], **made}
+            self._column_keys[position].append(key)
+
+    def _bind(self, stage: Stage, update: Update) -> _BoundUpdate:
+        """Builds the losses and, by a dry pass, the noise streams of an update."""
+        terms = []
+        for term in update.losses:
+            bound = self.recipe.losses[stage.name, update.name, term.name]
+            terms.append(EngineTerm(term.name, bound.spec.build(bound.config), bound.spec.averages))
+        engine_update = EngineUpdate(update.name, update.trains, tuple(terms))
+        counts = [CountingNoise(self.dtype, self.device) for _ in terms]
+        trial = BatchStream(
+            self.data,
+            stage.batch,
+            [],
+            self.columns[:1],
+            stacked=False,
+            dtype=self.dtype,
+            device=self.device,
+        ).at(torch.zeros(stage.batch.size, dtype=torch.int64))
+        agent = self.engine.agents[0]
+        with torch.no_grad():
+            objective(agent, agent.scaled(trial), counts, [1.0] * len(terms), engine_update)
+        streams = tuple(
+            tuple(
+                Stream(
+                    stream_seed(seed, stage.name, update.name, term.name),
+                    count.normals,
+                    count.uniforms,
+                    self.dtype,
+                    self.device,
+                )
+                for seed in self.seeds
+            )
+            for term, count in zip(terms, counts, strict=True)
+        )
+        return _BoundUpdate(update, engine_update, streams)
+
+    def _generators(self) -> list[torch.Generator]:
+        """Every generator of the current stage, in a fixed order."""
+        assert self._batches is not None
+        return self._batches.generators + [
+            stream.generator
+            for bound in self._updates
+            for streams in bound.streams
+            for stream in streams
+        ]
+
+    def save(self, path: Path | str) -> None:
+        """Writes a checkpoint to one file, by rename; prepared columns that are only in memory go
+        to the folder `columns` beside it.
+
+        Raises:
+            ZooError: the place cannot be written to.
+            Diverged: a loss since the last report is not finite.
+        """
+        path = Path(path)
+        if not self._entered and self.step < self.total_steps:
+            self._enter()
+        self._report()
+        if self.columns_dir is None:
+            for keys, made in zip(self._column_keys, self.columns, strict=True):
+                for key in keys[-1:]:
+                    column_files.write(path.parent / "columns", key, made)
+        checkpoint.write(
+            path,
+            {
+                **self.engine.agents[0].description(),
+                "seeds": list(self.seeds),
+                "engine": self.engine_name,
+                "data": self.data.digest,
+                "dtype": str(self.dtype).removeprefix("torch."),
+                "stage": self._stage,
+                "step": self._step,
+                "columns": self._column_keys,
+                "generators": [g.get_state() for g in self._generators()],
+                **self.engine.state(),
+            },
+        )
+
+    @classmethod
+    def load(
+        cls,
+        path: Path | str,
+        recipe: Recipe,
+        data: OfflineData,
+        *,
+        device: str | torch.device = "cpu",
+        columns_dir: Path | None = None,
+    ) -> Trainer:
+        """A trainer that goes on where a checkpoint was written.
+
+        Raises:
+            BadCheckpoint: the file is damaged, or of another algorithm, settings or data.
+        """
+        path = Path(path)
+        content = checkpoint.read(path)
+        if "generators" not in content:
+            raise BadCheckpoint(f"{path} holds an agent only; training cannot go on from it")
+        _same(path, "algorithm", content["algorithm"], recipe.name)
+        _same(path, "data", content["data"], data.digest)
+        for name, value in recipe.values().items():
+            _same(path, name, content["settings"].get(name), value)
+        trainer = cls(
+            recipe,
+            data,
+            content["seeds"],
+            device=device,
+            engine=content["engine"],
+            columns_dir=columns_dir,
+            dtype=getattr(torch, content["dtype"]),
+        )
+        trainer._restore(content, path)
+        return trainer
+
+    def _restore(self, content: Mapping[str, Any], path: Path) -> None:
+        self._stage, self._step = content["stage"], content["step"]
+        directory = self.columns_dir or path.parent / "columns"
+        for position, keys in enumerate(content["columns"]):
+            self._column_keys[position] = list(keys)
+            for key in keys:
+                self.columns[position].update(column_files.read(directory, key))
+        trains = {
+            part: EngineUpdate(update.name, update.trains, ())
+            for stage in self.recipe.stages
+            for update in stage.updates
+            for part in update.trains
+        }
+        self.engine.load(content, trains, path)
+        self._enter(resumed=True)
+        for generator, state in zip(self._generators(), content["generators"], strict=True):
+            generator.set_state(state.cpu())
+
+
+def _same(path: Path, what: str, found: Any, expected: Any) -> None:
+    if found != expected:
+        raise BadCheckpoint(f"{path} was written with {what} {found!r}, not {expected!r}")
+
+
+def usable_device(device: str | torch.device) -> torch.device:
+    """The device, checked.
+
+    Raises:
+        ZooError: there is no such device here.
+    """
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise ZooError(f"unknown device '{device}'; use cpu, cuda or cuda:N") from None
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise ZooError(f"no CUDA device is available for '{device}'; use --device cpu")
+    if chosen.type not in {"cpu", "cuda"}:
+        raise ZooError(f"device '{device}' is not supported; use cpu, cuda or cuda:N")
+    return chosen
