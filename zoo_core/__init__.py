@@ -36,7 +36,8 @@ of registered parts and losses::
     @hookimpl
     def zoo_algorithms():
         cite = Citation("My paper", "Me", 2026, "https://example.org")
-        yield AlgorithmSpec("mine", AlgorithmConfig, cite, "One line.", "cloning", parts, stages, acts)
+        yield AlgorithmSpec("mine", AlgorithmConfig, cite, "One line.", "cloning",
+                            parts, stages, acts)
 """
 
 from zoo_core.agent import Agent

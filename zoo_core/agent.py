@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from zoo_core import acting, checkpoint
 from zoo_core.batch import Batch
 from zoo_core.data import OfflineData, Space, observation_moments, reward_scaling
+from zoo_core.errors import BadCheckpoint
 from zoo_core.noise import Noise, stream_seed
 from zoo_core.recipe import Recipe, resolve
 from zoo_core.registry import Registry
@@ -25,6 +26,7 @@ class Agent(nn.Module):
         recipe: The resolved algorithm.
         space: Sizes of observations and actions.
         seed: Each part draws its initial parameters from a stream of its own of this seed.
+        dtype: Of parameters and buffers, which parts may make in float64 for accuracy.
 
     Attributes:
         live: The parts by name.
@@ -36,7 +38,13 @@ class Agent(nn.Module):
     reward_shift: Tensor
     reward_scale: Tensor
 
-    def __init__(self, recipe: Recipe, space: Space, seed: int = 0) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        space: Space,
+        seed: int = 0,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         super().__init__()
         self.recipe = recipe
         self.space = space
@@ -54,6 +62,7 @@ class Agent(nn.Module):
         for bound in recipe.losses.values():
             for metric, average in bound.spec.averages.items():
                 self.register_buffer(f"average_{metric}", torch.tensor(average.initial))
+        self.to(dtype)
 
     def _build(self, name: str) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
@@ -172,11 +181,11 @@ class Agent(nn.Module):
         content: Mapping[str, Any] = checkpoint.read(Path(path))
         seeds = list(content["seeds"])
         if seed is not None and seed not in seeds:
-            raise checkpoint.BadCheckpoint(f"{path} holds the seeds {seeds}, not {seed}")
+            raise BadCheckpoint(f"{path} holds the seeds {seeds}, not {seed}")
         position = 0 if seed is None else seeds.index(seed)
         recipe = resolve(content["algorithm"], content["settings"], registry=registry)
-        agent = cls(recipe, Space(*content["space"]), seeds[position])
         state = content["agents"][position]
-        agent.to(next(t.dtype for t in state.values() if t.is_floating_point()))
+        dtype = next(t.dtype for t in state.values() if t.is_floating_point())
+        agent = cls(recipe, Space(*content["space"]), seeds[position], dtype)
         checkpoint.restore(agent, state, path)
         return agent

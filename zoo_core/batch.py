@@ -58,12 +58,12 @@ def _flatten(batch: Batch) -> tuple[list[object], None]:
 
 
 def _unflatten(values: Iterable[Any], _: None) -> Batch:
-    *fields, mask = values
-    return Batch(*fields, mask=mask[0] if mask else None)
+    (*fields, mask) = values
+    return Batch(*fields, mask[0] if mask else None)  # type: ignore[call-arg]
 
 
 # Lets torch.func.vmap map over a batch as it does over a tuple of tensors.
-pytree.register_pytree_node(Batch, _flatten, _unflatten)  # type: ignore[arg-type]
+pytree.register_pytree_node(Batch, _flatten, _unflatten)
 
 
 class BatchStream:
@@ -107,9 +107,7 @@ class BatchStream:
 
     def draw(self) -> Batch:
         """The next batch, raw: neither observations nor rewards are rescaled."""
-        draws = [
-            torch.randint(self.size, (self.kind.size,), generator=g) for g in self.generators
-        ]
+        draws = [torch.randint(self.size, (self.kind.size,), generator=g) for g in self.generators]
         return self.at(torch.stack(draws) if self.stacked else draws[0])
 
     def at(self, index: Tensor) -> Batch:
@@ -141,6 +139,8 @@ class BatchStream:
         if not self.stacked:
             return {name: typed(column[rows]) for name, column in self.columns[0].items()}
         return {
-            name: torch.stack([typed(own[name][r]) for own, r in zip(self.columns, rows, strict=True)])
+            name: torch.stack(
+                [typed(own[name][r]) for own, r in zip(self.columns, rows, strict=True)]
+            )
             for name in self.columns[0]
         }

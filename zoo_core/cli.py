@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from typing_extensions import override
 
 from zoo_core import registry as registry_module
 from zoo_core.errors import UnknownName, ZooError
@@ -27,10 +28,12 @@ LEADERBOARD_COMMANDS = ("datasets", "train", "evaluate", "leaderboard")
 class ZooGroup(click.Group):
     """The core's commands and those of the loaded plugins."""
 
+    @override
     def list_commands(self, ctx: click.Context) -> list[str]:
         names = {*super().list_commands(ctx), *_registry(ctx).commands}
         return sorted(names)
 
+    @override
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         own = super().get_command(ctx, cmd_name)
         if own is not None:

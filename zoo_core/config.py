@@ -1,4 +1,4 @@
-"""Settings: typed, documented and validated by pydantic, and reachable by one grammar of paths.
+"""Settings: typed, documented, validated by pydantic, and reached by one grammar of paths.
 
 A settings class is a frozen pydantic model whose fields are documented by the string below them::
 
@@ -81,7 +81,9 @@ def parse_value(text: str) -> Any:
         return text
 
 
-def parse_assignments(assignments: Mapping[str, Any] | list[str] | tuple[str, ...]) -> dict[str, Any]:
+def parse_assignments(
+    assignments: Mapping[str, Any] | list[str] | tuple[str, ...],
+) -> dict[str, Any]:
     """``["critic.hidden=512"]`` as ``{"critic.hidden": 512}``; a mapping is returned as a dict.
 
     Raises:
@@ -93,7 +95,9 @@ def parse_assignments(assignments: Mapping[str, Any] | list[str] | tuple[str, ..
     for assignment in assignments:
         path, separator, text = assignment.partition("=")
         if not separator or not path.strip():
-            raise ZooError(f"'{assignment}' is not of the form PATH=VALUE, such as critic.hidden=512")
+            raise ZooError(
+                f"'{assignment}' is not of the form PATH=VALUE, such as critic.hidden=512"
+            )
         values[path.strip()] = parse_value(text)
     return values
 

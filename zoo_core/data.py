@@ -98,7 +98,7 @@ class OfflineData:
             self.lengths,
         ):
             sha.update(str((tuple(tensor.shape), tensor.dtype)).encode())
-            for chunk in tensor.split(1 << 18):
+            for chunk in torch.split(tensor, 1 << 18):
                 sha.update(chunk.contiguous().numpy().tobytes())
         return sha.hexdigest()[:16]
 
@@ -181,7 +181,7 @@ def observation_moments(data: OfflineData, epsilon: float = 1e-3) -> tuple[Tenso
     square = torch.zeros_like(total)
     # Shifting by the first row keeps the sums of squares accurate far from zero.
     origin = data.observations[0].double()
-    for rows in data.rows.split(1 << 18):
+    for rows in torch.split(data.rows, 1 << 18):
         chunk = data.observations[rows].double() - origin
         total += chunk.sum(0)
         square += chunk.square().sum(0)

@@ -1,4 +1,4 @@
-"""The hooks: all that a plugin can give. Each returns frozen descriptions and has no side effect."""
+"""The hooks: all that a plugin can give. Each returns frozen descriptions, without side effect."""
 
 from collections.abc import Iterable
 

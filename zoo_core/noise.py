@@ -13,6 +13,7 @@ import math
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 
 def stream_seed(*names: object) -> int:
@@ -49,11 +50,13 @@ class GeneratorNoise(Noise):
         self.generator = generator
         self.dtype = dtype
 
+    @override
     def normal(self, *shape: int) -> Tensor:
         return torch.randn(
             shape, generator=self.generator, dtype=self.dtype, device=self.generator.device
         )
 
+    @override
     def uniform(self, *shape: int) -> Tensor:
         return torch.rand(
             shape, generator=self.generator, dtype=self.dtype, device=self.generator.device
@@ -69,10 +72,12 @@ class CountingNoise(Noise):
         self.dtype = dtype
         self.device = device
 
+    @override
     def normal(self, *shape: int) -> Tensor:
         self.normals += math.prod(shape)
         return torch.zeros(shape, dtype=self.dtype, device=self.device)
 
+    @override
     def uniform(self, *shape: int) -> Tensor:
         self.uniforms += math.prod(shape)
         return torch.full(shape, 0.5, dtype=self.dtype, device=self.device)
@@ -94,10 +99,15 @@ class Tape(Noise):
         self._normal_position = 0
         self._uniform_position = 0
 
+    @override
     def normal(self, *shape: int) -> Tensor:
-        start, self._normal_position = self._normal_position, self._normal_position + math.prod(shape)
+        start, self._normal_position = (
+            self._normal_position,
+            self._normal_position + math.prod(shape),
+        )
         return _slice(self._normals, start, self._normal_position).view(shape)
 
+    @override
     def uniform(self, *shape: int) -> Tensor:
         start = self._uniform_position
         self._uniform_position += math.prod(shape)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points, version
 from types import ModuleType
@@ -50,8 +50,6 @@ class Failure:
     plugin: Plugin
     reason: str
     traceback: str = ""
-
-
 
 
 T = TypeVar("T")
@@ -113,7 +111,9 @@ class Registry:
         except Exception as error:
             self._fail(plugin, error)
             return
-        callers = [caller for caller in manager.get_hookcallers(module) or () if caller.get_hookimpls()]
+        callers = [
+            caller for caller in manager.get_hookcallers(module) or () if caller.get_hookimpls()
+        ]
         plugin = Plugin(
             plugin.name,
             plugin.distribution,
@@ -124,7 +124,8 @@ class Registry:
         self.plugins.append(plugin)
         for caller in callers:
             try:
-                offered = list(caller.get_hookimpls()[0].function())
+                gives: Callable[..., Any] = caller.get_hookimpls()[0].function
+                offered = list(gives())
             except (Exception, SystemExit) as error:
                 self._fail(plugin, error, f"{caller.name}() ")
                 continue
@@ -137,7 +138,7 @@ class Registry:
             reason = f"{hook}() gave a {type(spec).__name__}, not a {expected.__name__}"
             self.failures.append(Failure(plugin, reason))
             return
-        name = spec.name
+        name: Any = spec.name
         if not isinstance(name, str) or not name:
             self.failures.append(Failure(plugin, f"{hook}() gave a {kind} without a name"))
             return
@@ -167,7 +168,7 @@ class Registry:
         self.failures.append(Failure(plugin, reason, text))
 
 
-HOOKS: dict[str, tuple[str, type]] = {
+HOOKS: dict[str, tuple[str, Any]] = {
     "zoo_samplers": ("sampler", SamplerSpec),
     "zoo_critics": ("critic", CriticSpec),
     "zoo_losses": ("loss", LossSpec),
@@ -238,5 +239,3 @@ def _version(distribution: str) -> str:
         return version(distribution)
     except Exception:
         return "unknown"
-
-

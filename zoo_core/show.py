@@ -78,7 +78,7 @@ def algorithm_page(name: str, settings: list[str], registry: Registry) -> str:
     page = [f"{name}: {spec.summary}", f"plugin {plugin.name}, from {plugin}"]
     if recipe.external:
         page.append("an external learner: it brings its own fit and act")
-    page += [""] + _sources(recipe) + [""]
+    page += ["", *_sources(recipe), ""]
     if recipe.parts:
         page += ["parts"] + [
             f"  {part} = {bound.spec.name}" + (f"   ({bound.spec.cite})" if bound.spec.cite else "")
@@ -173,12 +173,13 @@ def part_page(name: str, registry: Registry) -> str | None:
                 page.append(f"source: {spec.cite}")
             if isinstance(spec, LossSpec):
                 page.append(f"minimises: {spec.minimises}")
-                page += [
-                    f"reads {path}: " + " and ".join(ABILITIES.get(a, a.__name__) for a in abilities)
-                    for path, abilities in spec.reads(spec.config()).items()
-                ]
+                for path, abilities in spec.reads(spec.config()).items():
+                    needed = " and ".join(ABILITIES.get(a, a.__name__) for a in abilities)
+                    page.append(f"reads {path}: {needed}")
             rows = _fields(spec.config())
-            return "\n".join(page + (["", table(rows, ["setting", "default", "meaning"])] if rows else []))
+            if rows:
+                page += ["", table(rows, ["setting", "default", "meaning"])]
+            return "\n".join(page)
     return None
 
 

@@ -39,7 +39,6 @@ Policy = Callable[[Tensor], Tensor]
 """Raw observations [B, O] to actions [B, A] in [-1, 1]."""
 
 
-
 class Part:
     """Which registered sampler or critic a part is, with the settings that an algorithm gives it.
 

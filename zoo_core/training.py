@@ -90,10 +90,10 @@ class Trainer:
             raise UnknownName("engine", name, [*ENGINES, "auto"])
         if name == "solo" and len(seeds) > 1:
             raise ZooError(f"the solo engine trains one seed, not {len(seeds)}; use vmap")
-        agents = [Agent(recipe, data.space, seed) for seed in seeds]
+        agents = [Agent(recipe, data.space, seed, dtype) for seed in seeds]
         for agent in agents:
             agent.fit_scaling(data)
-            agent.to(self.device, dtype)
+            agent.to(self.device)
         self.engine_name = name
         self.engine = ENGINES[name](agents)
         self.columns: list[dict[str, Tensor]] = [{} for _ in seeds]

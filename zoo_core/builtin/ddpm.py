@@ -7,6 +7,7 @@ flow through the whole chain.
 
 from typing import Literal
 
+import torch
 from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
@@ -67,8 +68,9 @@ class DDPM(nn.Module):
 
     def diffused(self, actions: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """q(x_t | x_0): actions [B, A] with noise [B, A] of the times t [B] (equation 4)."""
-        kept = self.sqrt_alphas_cumprod[t][:, None]
-        return kept * actions + self.sqrt_one_minus_alphas_cumprod[t][:, None] * noise
+        kept = self.sqrt_alphas_cumprod.to(actions)[t][:, None]
+        added = self.sqrt_one_minus_alphas_cumprod.to(actions)[t][:, None]
+        return kept * actions + added * noise
 
     def clean(self, x: Tensor, output: Tensor, t: int) -> Tensor:
         """The estimate of x_0 from x_t [..., A] and the network's output at time t."""
@@ -83,7 +85,8 @@ class DDPM(nn.Module):
     def sample(self, observations: Tensor, noise: Noise, n: int = 1) -> Tensor:
         """Actions [n, B, A]: the whole chain from pure noise (algorithm 2)."""
         x = noise.normal(n, observations.shape[0], self.action_dim)
-        conditioned = self.denoiser.conditioned(observations)
+        times = torch.arange(self.config.steps, device=observations.device)
+        conditioned = self.denoiser.conditioned(observations, times)
         for t in reversed(range(self.config.steps)):
             x = self.posterior_mean(self.clean(x, conditioned(x, t), t), x, t)
             if t > 0:
@@ -94,7 +97,7 @@ class DDPM(nn.Module):
         """The denoising error [B] at uniform times (algorithm 1, the simplified bound)."""
         t = noise.integers(self.config.steps, actions.shape[0])
         epsilon = noise.normal(*actions.shape)
-        output = self.denoiser(observations, self.diffused(actions, t, epsilon), t)
+        output: Tensor = self.denoiser(observations, self.diffused(actions, t, epsilon), t)
         aim = epsilon if self.config.predict == "noise" else actions
         error = (output - aim).square()
         return error.mean(-1) if self.config.reduction == "mean" else error.sum(-1)

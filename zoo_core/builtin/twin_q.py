@@ -1,6 +1,5 @@
 """An ensemble of action values: two by default (clipped double Q, arXiv:1802.09477)."""
 
-import torch
 from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
@@ -32,7 +31,7 @@ class TwinQ(nn.Module):
         super().__init__()
         self.net = Ensemble(
             config.members,
-            space.observation_dim + space.action_dim,
+            (space.observation_dim, space.action_dim),
             1,
             hidden=config.hidden,
             layers=config.layers,
@@ -42,8 +41,7 @@ class TwinQ(nn.Module):
 
     def q(self, observations: Tensor, actions: Tensor) -> Tensor:
         """Values [E, ..., B] for observations [B, O] and candidates [..., B, A]."""
-        expanded = observations.expand(*actions.shape[:-1], observations.shape[-1])
-        output: Tensor = self.net(torch.cat([expanded, actions], -1))
+        output: Tensor = self.net(observations, actions)
         return output.squeeze(-1)
 
 

@@ -99,7 +99,11 @@ class Engine(ABC):
 
 
 def objective(
-    agent: Agent, batch: Batch, noises: Sequence[Noise], weights: Sequence[float], update: EngineUpdate
+    agent: Agent,
+    batch: Batch,
+    noises: Sequence[Noise],
+    weights: Sequence[float],
+    update: EngineUpdate,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The weighted sum of an update's terms, and its detached metrics."""
     shared: dict[str, Any] = {}

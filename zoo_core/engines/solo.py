@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from zoo_core.agent import Agent
 from zoo_core.batch import Batch
@@ -48,6 +49,7 @@ class SoloEngine(Engine):
             self._optimizers[path] = optimizer_of(self.parameters(path), update.trains[path])
         return self._optimizers[path]
 
+    @override
     def step(
         self,
         update: EngineUpdate,
@@ -88,28 +90,32 @@ class SoloEngine(Engine):
             self.agent.get_buffer(buffer).lerp_(metrics[metric], rate)
         return metrics
 
+    @override
     def move_average(self, path: str, rate: float) -> None:
         if path not in self._averages:
-            target = list(self.agent.part(f"target.{path}").parameters())
+            target: list[Tensor] = list(self.agent.part(f"target.{path}").parameters())
             self._averages[path] = (target, self.parameters(path))
-        target, live = self._averages[path]
-        torch._foreach_lerp_(target, live, rate)
+        torch._foreach_lerp_(*self._averages[path], rate)
 
+    @override
     def reset(self, name: str) -> None:
         self.agent.rebuild(name)
         for path in list(self._optimizers):
             if path.partition(".")[0] == name:
                 del self._optimizers[path]
 
+    @override
     def sync(self) -> list[Agent]:
         return [self.agent]
 
+    @override
     def state(self) -> dict[str, Any]:
         return {
             "agents": [self.agent.state_dict()],
             "optimizers": {path: o.state_dict() for path, o in self._optimizers.items()},
         }
 
+    @override
     def load(
         self, state: Mapping[str, Any], updates: Mapping[str, EngineUpdate], path: Path | str
     ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
+from typing_extensions import override
 
 from zoo_core.agent import Agent
 from zoo_core.batch import Batch
@@ -36,7 +37,7 @@ class VmapEngine(Engine):
         super().__init__(agents)
         for agent in agents:
             agent.requires_grad_(False)
-        self.parameters, self.buffers = stack_module_state(list(agents))  # type: ignore[arg-type]
+        self.parameters, self.buffers = stack_module_state(list(agents))
         self.parameters = {name: p.detach() for name, p in self.parameters.items()}
         # Only the structure is called; its own parameters are never read.
         self.base = copy.deepcopy(agents[0]).to("meta")
@@ -54,6 +55,7 @@ class VmapEngine(Engine):
             self._optimizers[path] = optimizer_of(stacked, update.trains[path])
         return self._optimizers[path]
 
+    @override
     def step(
         self,
         update: EngineUpdate,
@@ -100,13 +102,16 @@ class VmapEngine(Engine):
                 self.parameters[name].grad = None
         for metric, (buffer, rate) in averaged_metrics(update).items():
             self.buffers[buffer].lerp_(metrics[metric], rate)
-        return metrics
+        reported: dict[str, Tensor] = metrics
+        return reported
 
+    @override
     def move_average(self, path: str, rate: float) -> None:
         targets = self.names(f"target.{path}")
         live = [self.parameters["live." + name.removeprefix("target.")] for name in targets]
         torch._foreach_lerp_([self.parameters[name] for name in targets], live, rate)
 
+    @override
     def reset(self, name: str) -> None:
         for agent in self.sync():
             agent.rebuild(name)
@@ -117,12 +122,13 @@ class VmapEngine(Engine):
 
     def _restack(self) -> None:
         """Copies the agents' own parameters and buffers into the stack."""
-        parameters, buffers = stack_module_state(list(self.agents))  # type: ignore[arg-type]
+        parameters, buffers = stack_module_state(list(self.agents))
         for name, value in parameters.items():
             self.parameters[name].copy_(value.detach())
         for name, value in buffers.items():
             self.buffers[name].copy_(value)
 
+    @override
     def sync(self) -> list[Agent]:
         for position, agent in enumerate(self.agents):
             with torch.no_grad():
@@ -132,12 +138,14 @@ class VmapEngine(Engine):
                     buffer.copy_(self.buffers[name][position])
         return self.agents
 
+    @override
     def state(self) -> dict[str, Any]:
         return {
             "agents": [agent.state_dict() for agent in self.sync()],
             "optimizers": {path: o.state_dict() for path, o in self._optimizers.items()},
         }
 
+    @override
     def load(
         self, state: Mapping[str, Any], updates: Mapping[str, EngineUpdate], path: Path | str
     ) -> None:

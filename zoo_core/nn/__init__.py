@@ -1,10 +1,11 @@
 """The neural networks' building blocks: fast on one CPU core, right everywhere.
 
-All of them run plainly, under `torch.func` (grad, vmap over stacked weights or over inputs) and under
-`torch.no_grad`, draw no random numbers of their own after construction, and have static shapes.
+All of them run plainly, under `torch.func` (grad, vmap over stacked weights or over inputs) and
+under `torch.no_grad`, draw no random numbers after construction, and have static shapes.
 
 - `MLP`, `Ensemble`, `Denoiser`: whole networks, of one or several inputs that broadcast.
-- `Linear`, `ConcatLinear`, `Mish`, `Dropout`: layers; `linear`, `mish`, `linear_mish`: the same as functions.
+- `Linear`, `ConcatLinear`, `Mish`, `Dropout`: layers.
+- `linear`, `mish`, `linear_mish`: the functions beneath them.
 - `TimeEmbedding`, `SinusoidalEmbedding`, `RandomFourierFeatures`: of diffusion times.
 - `betas`, `diffusion_coefficients`: noise schedules and what follows from them.
 """

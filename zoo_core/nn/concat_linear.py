@@ -12,8 +12,8 @@ class ConcatLinear(Linear):
     """`Linear` of the concatenation of several inputs, [a, b] W^T = a W_a^T + b W_b^T.
 
     Its parameters and their initialisation are those of one `Linear` of sum(sizes) inputs. Inputs
-    whose leading dimensions differ broadcast: the part of an observation [B, O] is computed once for
-    all candidates [n, B, A], and a part that stays the same over many calls can be kept (see `part`).
+    whose leading dimensions differ broadcast: the part of an observation [B, O] is computed once
+    for all candidates [n, B, A]. A part that many calls share can be kept (see `part`).
 
     Args:
         sizes: Last dimension of each input.

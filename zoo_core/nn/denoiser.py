@@ -67,10 +67,7 @@ class Denoiser(nn.Module):
             `times` it is the time itself, a number or a tensor of no dimension.
         """
         first = self.net.first
-        if self.net.rest:
-            of_observations = first.part(_OBSERVATIONS, observations)
-        else:  # nothing to save in a network of one layer, but the same meaning
-            of_observations = first.part(_OBSERVATIONS, observations)
+        of_observations = first.part(_OBSERVATIONS, observations)
         of_times = None if times is None else self._of_times(times)
 
         def network(actions: Tensor, k: Tensor | float) -> Tensor:

@@ -14,7 +14,7 @@ class UniformNoise(Protocol):
 
 
 class Dropout(nn.Module):
-    """Zeroes each number with probability `rate` and divides the rest by 1 - rate (Srivastava et al. 2014).
+    """Zeroes each number with probability `rate`, divides the rest by 1 - rate (arXiv:1207.0580).
 
     Args:
         rate: In [0, 1).
@@ -30,7 +30,7 @@ class Dropout(nn.Module):
         self.rate = rate
 
     def forward(self, x: Tensor, noise: UniformNoise | None = None) -> Tensor:
-        """x of any shape, dropped out by `noise.uniform(*x.shape)`; x itself without noise (acting)."""
+        """Drop out x of any shape by `noise.uniform(*x.shape)`; without noise return x."""
         if noise is None or self.rate == 0.0:
             return x
         kept = noise.uniform(*x.shape) >= self.rate

@@ -1,8 +1,9 @@
 """x W^T + b through whichever library multiplies sooner on this processor.
 
-Torch's CPU builds multiply float32 matrices with MKL, which on AMD processors is slower than oneDNN;
-torch carries oneDNN too, as `torch.ops.mkldnn._linear_pointwise`. That operator has no autograd (its
-gradients are silently zero) and no vmap rule, so it stands inside an autograd function here.
+Torch's CPU builds multiply float32 matrices with MKL, which on AMD processors is slower than
+oneDNN. Torch carries oneDNN too, as `torch.ops.mkldnn._linear_pointwise`. That operator has no
+autograd (its gradients are silently zero) and no vmap rule, so it stands inside an autograd
+function here.
 
 The choice depends only on the processor, the tensors and ZOO_LINEAR, never on a measurement: a run
 on one machine gives the same bits every time. ZOO_LINEAR=native or =onednn forces one of the two
@@ -33,7 +34,7 @@ def _rule() -> str:
         raise ValueError(f"ZOO_LINEAR is {wanted!r}; it may be auto, native or onednn")
     if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return "native"
-    if wanted == "auto" and not (_is_amd() and torch.backends.mkl.is_available()):
+    if wanted == "auto" and not (_is_amd() and cast(Any, torch.backends.mkl).is_available()):
         return "native"
     return wanted
 
@@ -76,7 +77,8 @@ class _OneDNN(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        return linear_backward(gradient, *ctx.saved_tensors, ctx.needs_input_grad)
+        x, weight = ctx.saved_tensors
+        return linear_backward(gradient, x, weight, ctx.needs_input_grad)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor | None:
@@ -128,7 +130,7 @@ def linear_tangent(
 def stacked_linear(
     size: int, in_dims: tuple[int | None, ...], x: Tensor, weight: Tensor, bias: Tensor | None
 ) -> Tensor:
-    """`linear` under vmap, [size, ..., out]: one product if only x is stacked, else `size` at once."""
+    """`linear` under vmap, [size, ..., out]: one product if x alone is stacked, else `size`."""
     x_dim, weight_dim, bias_dim = in_dims
     if x_dim is not None:
         x = x.movedim(x_dim, 0)
@@ -144,7 +146,7 @@ def stacked_linear(
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x W^T + b, as `torch.nn.functional.linear`, equal to it up to rounding.
+    """Compute x W^T + b as `torch.nn.functional.linear` does, equal to it up to rounding.
 
     Computes only the gradients that are asked for; works under `torch.func`; can be differentiated
     any number of times.

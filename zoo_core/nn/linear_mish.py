@@ -1,8 +1,8 @@
 """A layer and its Mish as one function: half the memory to fill, and one autograd node.
 
 On one core a hidden layer spends about as long in fetching memory as in multiplying. So Mish
-overwrites the product, its derivative is all that is kept besides the layer's input, and the backward
-pass works in memory that is still in the cache.
+overwrites the product, its derivative is all that is kept besides the layer's input, and the
+backward pass works in memory that is still in the cache.
 """
 
 from typing import Any, cast
@@ -79,9 +79,9 @@ class _LinearMish(torch.autograd.Function):
     ) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
         if in_dims[1] is None and in_dims[2] is None:
             stacked = x.movedim(cast(int, in_dims[0]), 0)
-            return _LinearMish.apply(stacked, weight, bias), (0, 0)
+            return cast(Any, _LinearMish).apply(stacked, weight, bias), (0, 0)
         z = stacked_linear(info.batch_size, in_dims, x, weight, bias)
-        return MishWithDerivative.apply(z), (0, 0)
+        return cast(Any, MishWithDerivative).apply(z), (0, 0)
 
 
 def linear_mish(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -1,9 +1,9 @@
 """Mish (arXiv:1908.08681), with its derivative made in the same few passes as its value.
 
 With u = exp(x) and h = u + u^2 / 2, the factor t = tanh(softplus(x)) is exactly h / (h + 1). So
-Mish is x t, and its derivative is t + x (u + u^2) / (h + 1)^2 = t + 2 x (t - u / (2 (h + 1))) / (h + 1):
-one exponential and a few products of numbers that the value needs anyway. Nothing here cancels
-(u <= h), so both are as accurate as the arithmetic for every x.
+Mish is x t, and its derivative is t + x (u + u^2) / (h + 1)^2, which is
+t + 2 x (t - u / (2 (h + 1))) / (h + 1): one exponential, and a few products of numbers that the
+value needs anyway. Nothing cancels, since u <= h, so both are as accurate as the arithmetic.
 """
 
 import threading
@@ -58,18 +58,19 @@ def has_kernel(x: Tensor) -> bool:
 
 
 def write_value(x: Tensor, y: Tensor) -> None:
-    """y <- Mish(x), of plain contiguous tensors. y may be x."""
+    """Write Mish(x) to y, plain contiguous tensors; y may be x."""
     _in_chunks(_write_value, x, y)
 
 
 def write_value_and_derivative(x: Tensor, y: Tensor, derivative: Tensor) -> None:
-    """y <- Mish(x), derivative <- Mish'(x), of plain contiguous tensors. y may be x."""
+    """Write Mish(x) to y and Mish'(x) to derivative, plain contiguous tensors; y may be x."""
     _in_chunks(_write_value_and_derivative, x, y, derivative)
 
 
 def _in_chunks(kernel: Callable[..., None], *arrays: Tensor) -> None:
+    size = chunk()
     flat = [array.view(-1) for array in arrays]
-    for pieces in zip(*(array.split(chunk()) for array in flat), strict=True):
+    for pieces in zip(*(torch.split(array, size) for array in flat), strict=True):
         kernel(*pieces, *scratch(pieces[0].dtype, pieces[0].shape[0]))
 
 
@@ -102,7 +103,7 @@ def second_derivative(x: Tensor) -> Tensor:
 
 
 class MishWithDerivative(torch.autograd.Function):
-    """x -> (Mish(x), Mish'(x)). The derivative is an output so that it can itself be differentiated."""
+    """x -> (Mish(x), Mish'(x)): the derivative is an output, so it can be differentiated too."""
 
     @staticmethod
     def forward(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -120,7 +121,8 @@ class MishWithDerivative(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Tensor | None:
         x, derivative = ctx.saved_tensors
-        return through(*gradients, derivative, lambda: x)
+        of_value, of_derivative = gradients
+        return through(of_value, of_derivative, derivative, lambda: x)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Tensor) -> tuple[Tensor, Tensor]:
@@ -131,7 +133,7 @@ class MishWithDerivative(torch.autograd.Function):
     def vmap(
         info: Any, in_dims: tuple[int | None], x: Tensor
     ) -> tuple[tuple[Tensor, Tensor], tuple[int | None, int | None]]:
-        return MishWithDerivative.apply(x), (in_dims[0], in_dims[0])
+        return cast(Any, MishWithDerivative).apply(x), (in_dims[0], in_dims[0])
 
 
 def through(
@@ -149,7 +151,7 @@ def through(
 
 
 def mish(x: Tensor) -> Tensor:
-    """x tanh(softplus(x)), elementwise: what `torch.nn.functional.mish` computes, sooner on a CPU.
+    """Mish, x tanh(softplus(x)): what `torch.nn.functional.mish` computes, sooner on a CPU.
 
     Works under `torch.func` and can be differentiated any number of times.
 

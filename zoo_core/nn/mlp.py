@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from zoo_core.nn.concat_linear import ConcatLinear
 from zoo_core.nn.dropout import Dropout, UniformNoise
-from zoo_core.nn.linear import Linear
+from zoo_core.nn.linear import Linear, linear
 from zoo_core.nn.linear_mish import linear_mish
 from zoo_core.nn.mish import mish
 
@@ -26,7 +26,7 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class MLP(nn.Module):
-    """Hidden layers of linear map, layer norm (if any), activation and dropout (if any); then a linear map.
+    """Hidden layers of linear map, layer norm, activation, dropout; then a linear map.
 
     With two ReLU layers this is the network of TD3 (arXiv:1802.09477). Parameters start as
     `torch.nn.Linear`'s do.
@@ -38,7 +38,7 @@ class MLP(nn.Module):
         hidden: Width of each hidden layer.
         layers: Number of hidden layers, 0 or more.
         activation: Between the layers.
-        layer_norm: Whether each hidden layer is normalised before its activation (arXiv:1607.06450).
+        layer_norm: Whether hidden layers are normalised before their activation (arXiv:1607.06450).
         dropout: Rate after each activation; the noise is given to `forward`.
 
     Raises:
@@ -84,8 +84,10 @@ class MLP(nn.Module):
         return self._from_hidden(self._hidden(0, self.first, together), noise)
 
     def after_first(self, z: Tensor, noise: UniformNoise | None = None) -> Tensor:
-        """The output [..., outputs] from the first layer's, z [..., hidden], which may be put together
-        from kept parts: `mlp.first.part(0, x, mlp.first.bias) + kept`."""
+        """The output [..., outputs] from the first layer's, z [..., hidden].
+
+        z may be put together from kept parts: `mlp.first.part(0, x, mlp.first.bias) + kept`.
+        """
         return self._from_hidden(self._activated(0, z), noise) if self.rest else z
 
     def _from_hidden(self, x: Tensor, noise: UniformNoise | None) -> Tensor:
@@ -95,10 +97,10 @@ class MLP(nn.Module):
         output: Tensor = last(self.dropout(x, noise))
         return output
 
-    def _hidden(self, index: int, layer: nn.Module, x: Tensor) -> Tensor:
-        if self.activation == "mish" and not self.norms and isinstance(layer, Linear):
+    def _hidden(self, index: int, layer: Linear, x: Tensor) -> Tensor:
+        if self.activation == "mish" and not self.norms:
             return linear_mish(x, layer.weight, layer.bias)
-        return self._activated(index, layer(x))
+        return self._activated(index, linear(x, layer.weight, layer.bias))
 
     def _activated(self, index: int, z: Tensor) -> Tensor:
         return _ACTIVATIONS[self.activation](self.norms[index](z) if self.norms else z)

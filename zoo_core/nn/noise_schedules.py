@@ -1,7 +1,7 @@
 """Noise schedules of diffusion, and the quantities that follow from them.
 
-The three schedules are those of Diffusion-QL's official code (`agents/helpers.py`, arXiv:2208.06193),
-in float64: callers cast when they are done.
+The three schedules are those of Diffusion-QL's official code (`agents/helpers.py` beside
+arXiv:2208.06193), in float64: callers cast when they are done.
 """
 
 from dataclasses import dataclass
@@ -19,10 +19,7 @@ def linear_betas(steps: int, first: float = 1e-4, last: float = 2e-2) -> Tensor:
 
 
 def cosine_betas(steps: int, offset: float = 0.008, largest: float = 0.999) -> Tensor:
-    """Betas [T] for which the cumulated alpha is a squared cosine (arXiv:2102.09672, equation 17).
-
-    As in Diffusion-QL's code the T + 1 times run from 0 to (T + 1) / (T + 1), not to T / T.
-    """
+    """Betas [T] for which the cumulated alpha is a squared cosine (arXiv:2102.09672, eq. 17)."""
     times = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
     alphas_cumprod = torch.cos((times + offset) / (1 + offset) * torch.pi / 2).square()
     return (1 - alphas_cumprod[1:] / alphas_cumprod[:-1]).clamp(0, largest)
@@ -56,7 +53,7 @@ _SCHEDULES = {"linear": linear_betas, "cosine": cosine_betas, "vp": vp_betas}
 
 @dataclass(frozen=True)
 class DiffusionCoefficients:
-    """What the chain of DDPM (arXiv:2006.11239) needs at each of its times 0 .. T - 1; all float64 [T]."""
+    """What DDPM (arXiv:2006.11239) needs at each of its times 0 .. T - 1; all float64 [T]."""
 
     betas: Tensor
     alphas: Tensor

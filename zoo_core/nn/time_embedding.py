@@ -38,7 +38,7 @@ class SinusoidalEmbedding(nn.Module):
 
 
 class RandomFourierFeatures(nn.Module):
-    """Cosines and sines of 2 pi f t for random frequencies f, drawn once and kept (arXiv:2006.10739).
+    """Cosines and sines of 2 pi f t, the frequencies f random but fixed (arXiv:2006.10739).
 
     Args:
         size: D, even.

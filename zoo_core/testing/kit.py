@@ -284,7 +284,7 @@ def _stacked_equals_loop(
 ) -> None:
     """The function under vmap over stacked parameters equals a loop over the modules."""
     calls = [_Call(module) for module in modules]
-    parameters, buffers = stack_module_state(calls)  # type: ignore[arg-type]
+    parameters, buffers = stack_module_state(list(calls))
     generator = torch.Generator().manual_seed(1)
     tape = torch.randn(100_000, generator=generator, dtype=torch.float64)
     looped = torch.stack([function(module, tape) for module in modules])

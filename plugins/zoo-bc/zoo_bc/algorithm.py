@@ -1,6 +1,6 @@
 """Behaviour cloning (Pomerleau 1991): a policy fitted to the logged actions.
 
-Minimises E_D[nll(a | s)]: -log p for the Gaussian policy, a squared error for the deterministic one.
+Minimises E_D[nll(a | s)]: -log p for the Gaussian policy, a squared error for the other.
 """
 
 from collections.abc import Iterable, Mapping

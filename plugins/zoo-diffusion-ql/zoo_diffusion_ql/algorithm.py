@@ -142,12 +142,12 @@ SPEC = AlgorithmSpec(
         "Q is divided by the other member's mean |Q| at the policy's actions, by a coin in every "
         "update (official code); equation 3 writes |Q| at the data's actions: --set "
         "train.actor.q_norm.scale_at=data.",
-        "Acts by a softmax over 50 candidates of the live policy (official code); the paper samples "
-        "once, which is the act `sample`.",
+        "Acts by a softmax over 50 candidates of the live policy (official code); the paper "
+        "samples once, which is the act `sample`.",
         "The policy's average moves every 5 steps from step 1001 (official code), not every step.",
-        "The denoising error is averaged over action dimensions (official code), so that eta weighs "
-        "as it does there.",
-        "No learning-rate decay: the official --lr_decay lowers the rate by 0.1 % over a whole run.",
+        "The denoising error is averaged over action dimensions, so that eta weighs as it does in "
+        "the official code.",
+        "No learning-rate decay: the official --lr_decay lowers the rate by 0.1 % over a run.",
         "The score is the last checkpoint's; the paper reports a selected one.",
     ),
 )

@@ -1,4 +1,5 @@
 import pytest
+
 from zoo_core.testing import checks_of
 
 

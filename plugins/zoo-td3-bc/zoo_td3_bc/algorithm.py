@@ -116,8 +116,8 @@ SPEC = AlgorithmSpec(
         "train.actor.q_norm.scale_at": "data",
     },
     deviations=(
-        "lambda divides by the mean |Q| of the policy's actions, as the official code does; equation "
-        "5 writes the data's actions: --set train.actor.q_norm.scale_at=data.",
+        "lambda divides by the mean |Q| of the policy's actions, as the official code does; "
+        "equation 5 writes the data's actions: --set train.actor.q_norm.scale_at=data.",
         "The cloning error is averaged over action dimensions, as in the official code; the paper "
         "writes the squared norm: --set sampler.reduction=sum.",
     ),
