@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 def choose(agent: Agent, act: Act, observations: Tensor, noise: Noise) -> Tensor:
     """Actions [B, A] for normalised observations [B, O]."""
     sampler = agent.part(act.sampler)
-    if act.choose == "mode":
-        return cast(HasMode, sampler).mode(observations)
+    if act.choose in {"mode", "mode_or_sample"} and isinstance(sampler, HasMode):
+        return sampler.mode(observations)
     candidates = cast(Sampler, sampler).sample(observations, noise, act.n)
-    if act.choose == "sample":
+    if act.score is None:
         return candidates[0]
-    assert act.score is not None
     q = cast(Critic, agent.part(act.score)).q(observations, candidates)
     scores = over_members(q, act.reduce)
     if act.choose == "softmax":

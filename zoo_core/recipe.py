@@ -320,6 +320,8 @@ def _check(recipe: Recipe) -> None:
         _demand(recipe, act.sampler, sampler, Sampler, f"act '{act.name}'")
         if act.choose == "mode":
             _demand(recipe, act.sampler, sampler, HasMode, f"act '{act.name}'")
+        if act.choose not in {"argmax", "softmax"} and act.score is not None:
+            raise Incompatible(f"act '{act.name}' names a critic but does not choose by a score")
         if act.choose in {"argmax", "softmax"}:
             if act.score is None:
                 raise Incompatible(f"act '{act.name}' chooses by a score but names no critic")

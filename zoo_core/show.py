@@ -154,6 +154,8 @@ def _act(act: Act) -> str:
         return f"the mode of {act.sampler}"
     if act.choose == "sample":
         return f"one sample of {act.sampler}"
+    if act.choose == "mode_or_sample":
+        return f"the mode of {act.sampler}, or one sample where it has none"
     best = "the best" if act.choose == "argmax" else f"a softmax (temperature {act.temperature:g})"
     return f"{best} of {act.n} samples of {act.sampler} by the {act.reduce} of {act.score}"
 

@@ -209,8 +209,9 @@ class Act(Config):
     """What tables and `agent.act(..., act=NAME)` call it."""
     sampler: str = "sampler"
     """`sampler`, or `target.sampler` for the averaged one."""
-    choose: Literal["mode", "sample", "argmax", "softmax"] = "sample"
-    """The sampler's mode; one sample; the best of n by the score; or a draw from their softmax."""
+    choose: Literal["mode", "sample", "mode_or_sample", "argmax", "softmax"] = "sample"
+    """The sampler's mode; one sample; the mode where the sampler has one, else one sample; the best
+    of n by the score; or a draw from the softmax of their scores."""
     n: PositiveInt = 1
     """Candidates per observation."""
     score: str | None = None

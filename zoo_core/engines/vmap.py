@@ -39,8 +39,8 @@ class VmapEngine(Engine):
             agent.requires_grad_(False)
         self.parameters, self.buffers = stack_module_state(list(agents))
         self.parameters = {name: p.detach() for name, p in self.parameters.items()}
-        # Only the structure is called; its own parameters are never read.
-        self.base = copy.deepcopy(agents[0]).to("meta")
+        # Only its structure is called: `functional_call` puts the stacked parameters in.
+        self.base = copy.deepcopy(agents[0])
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
 
     def names(self, path: str) -> list[str]:

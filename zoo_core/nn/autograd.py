@@ -3,11 +3,15 @@
 from typing import Any, cast
 
 import torch
+from torch.autograd import forward_ad
 
 
 def transformed() -> bool:
-    """Whether a `torch.func` transform is under way, so that tensors may be wrapped ones."""
-    return torch._C._are_functorch_transforms_active()
+    """Whether a `torch.func` transform or forward-mode differentiation is under way.
+
+    Tensors may then be wrapped, or carry tangents that no flag on them tells of.
+    """
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
 def apply(function: type[torch.autograd.Function], *inputs: Any) -> Any:

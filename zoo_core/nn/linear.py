@@ -106,12 +106,19 @@ def linear_backward(
     gradient: Tensor, x: Tensor, weight: Tensor, needed: tuple[bool, ...]
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """The gradients of x, weight and bias that are needed, by operations that have gradients."""
-    flat = gradient.reshape(-1, gradient.shape[-1])
+    flat, flat_x = gradient, x
+    if gradient.dim() != 2:
+        flat, flat_x = gradient.reshape(-1, weight.shape[0]), x.reshape(-1, weight.shape[1])
     return (
-        linear(gradient, weight.t()) if needed[0] else None,
-        linear(flat.t(), x.reshape(-1, x.shape[-1]).t()) if needed[1] else None,
+        _matmul(gradient, weight) if needed[0] else None,
+        _matmul(flat.t(), flat_x) if needed[1] else None,
         flat.sum(0) if needed[2] else None,
     )
+
+
+def _matmul(a: Tensor, b: Tensor) -> Tensor:
+    """Multiply [..., n, m] by [m, k], through either library."""
+    return linear(a, b.t()) if _by_onednn(a, b.t()) else a @ b
 
 
 def linear_tangent(

@@ -70,6 +70,9 @@ def write_value_and_derivative(x: Tensor, y: Tensor, derivative: Tensor) -> None
 def _in_chunks(kernel: Callable[..., None], *arrays: Tensor) -> None:
     size = chunk()
     flat = [array.view(-1) for array in arrays]
+    if flat[0].shape[0] <= size:
+        kernel(*flat, *scratch(flat[0].dtype, flat[0].shape[0]))
+        return
     for pieces in zip(*(torch.split(array, size) for array in flat), strict=True):
         kernel(*pieces, *scratch(pieces[0].dtype, pieces[0].shape[0]))
 

@@ -29,7 +29,9 @@ class SinusoidalEmbedding(nn.Module):
             raise ValueError(f"the size of a time embedding is even and at least 4, got {size}")
         half = size // 2
         step = math.log(10000) / (half - 1)
-        self.register_buffer("frequencies", torch.exp(torch.arange(half) * -step))
+        # In float64 until the whole module is cast, so that float64 agents keep every digit.
+        frequencies = torch.exp(torch.arange(half, dtype=torch.float64) * -step)
+        self.register_buffer("frequencies", frequencies)
 
     def forward(self, times: Tensor) -> Tensor:
         """Times [...], of any type -> [..., size]."""
@@ -80,6 +82,6 @@ class TimeEmbedding(nn.Module):
 
     def forward(self, times: Tensor) -> Tensor:
         """Times [...] -> [..., size]."""
-        embedded = self.embedding(times)
+        embedded = self.embedding(times).to(self.expand.weight.dtype)
         output: Tensor = self.contract(linear_mish(embedded, self.expand.weight, self.expand.bias))
         return output

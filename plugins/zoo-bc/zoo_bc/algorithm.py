@@ -43,8 +43,8 @@ def stages(config: BCConfig) -> tuple[Stage, ...]:
 
 
 def acts(config: BCConfig) -> tuple[Act, ...]:
-    """The mode; beside it a sample, for samplers that have no mode."""
-    return (Act(name="mode", choose="mode"), Act(name="sample", choose="sample"))
+    """The mode, which a swapped sampler may lack; beside it a sample."""
+    return (Act(name="mode", choose="mode_or_sample"), Act(name="sample", choose="sample"))
 
 
 CITE = Citation(

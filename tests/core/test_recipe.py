@@ -1,0 +1,213 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from toys import CITE, ToyPlugin, registry_with, toy_registry
+
+from zoo_core import (
+    Act,
+    Adam,
+    AlgorithmConfig,
+    AlgorithmSpec,
+    Ema,
+    Incompatible,
+    Part,
+    Schedule,
+    Stage,
+    Term,
+    UnknownName,
+    Update,
+    ZooError,
+    hookimpl,
+    resolve,
+)
+from zoo_core.builtin.ddpm import DDPMConfig
+from zoo_core.recipe import tuned_values
+
+REGISTRY = toy_registry()
+
+
+def toy(*settings, **options):
+    return resolve("toy", list(settings), registry=REGISTRY, **options)
+
+
+def algorithm(**changes):
+    """A recipe of an algorithm with the given parts, stages or acts."""
+    update = Update("actor", {"sampler": Adam()}, (Term("nll"),))
+    given = {
+        "parts": lambda config: {"sampler": Part("gaussian")},
+        "stages": lambda config: (Stage("train", config.steps, (update,)),),
+        "acts": lambda config: (Act(),),
+        **changes,
+    }
+
+    class Plugin:
+        @hookimpl
+        def zoo_algorithms(self):
+            return [AlgorithmSpec("made", AlgorithmConfig, CITE, **given)]
+
+    return resolve("made", registry=registry_with(Plugin(), ToyPlugin()))
+
+
+def one_update(*losses, trains=("sampler",), emas=()):
+    update = Update("actor", {part: Adam() for part in trains}, losses)
+    return lambda config: (Stage("train", config.steps, (update,), emas),)
+
+
+def test_every_kind_of_path_can_be_set():
+    recipe = toy(
+        "steps=60",
+        "sampler=deterministic",
+        "sampler.layers=1",
+        "first.batch.size=3",
+        "first.actor.every=4",
+        "first.actor.optimizer.sampler.lr=0.5",
+        "first.value.optimizer.value.max_grad_norm=none",
+        "second.value.more=windowed",
+        "second.value.more.weight=0.25",
+        "second.value.returns.weight={\"start\": 2.0, \"end\": 1.0}",
+        "first.emas.value.head.rate=0.2",
+        "last.batch.horizon=7",
+        "last.steps=5",
+        "acts.draw.choose=sample",
+    )
+    first, second, last = recipe.stages
+    assert recipe.config.steps == 60
+    assert recipe.parts["sampler"].spec.name == "deterministic"
+    assert recipe.parts["sampler"].config.layers == 1
+    assert first.batch.size == 3
+    assert first.updates[0].every == 4
+    assert first.updates[0].trains["sampler"].lr == 0.5
+    assert first.updates[1].trains["value"].max_grad_norm is None
+    assert first.emas[0].rate == 0.2
+    assert recipe.losses["second", "value", "more"].spec.name == "windowed"
+    assert second.updates[0].losses[1].weight == 0.25
+    assert second.updates[0].losses[0].weight == Schedule(start=2.0, end=1.0)
+    assert last.batch.horizon == 7
+    assert recipe.total_steps == 20 + 20 + 5
+
+
+def test_the_values_give_the_recipe_back():
+    recipe = toy("steps=60", "sampler=ddpm", "sampler.steps=3", "acts.mode.choose=sample")
+    values = json.loads(json.dumps(recipe.values()))
+    assert resolve("toy", values, registry=REGISTRY).values() == recipe.values()
+
+
+@given(st.integers(1, 500), st.floats(1e-6, 1.0), st.integers(1, 9))
+def test_settings_round_trip_as_text(width, rate, every):
+    recipe = toy(
+        f"sampler.hidden={width}",
+        f"first.actor.optimizer.sampler.lr={rate!r}",
+        f"first.actor.every={every}",
+    )
+    values = recipe.values()
+    assert values["sampler.hidden"] == width
+    assert values["first.actor.optimizer.sampler.lr"] == rate
+    assert values["first.actor.every"] == every
+
+
+def test_every_setting_has_a_meaning():
+    assert [path for path, s in toy().settings.items() if not s.meaning] == []
+
+
+def test_a_swapped_part_starts_from_its_own_defaults():
+    assert toy().parts["sampler"].config.hidden == 8
+    assert toy("sampler=ddpm").parts["sampler"].config == DDPMConfig()
+
+
+def test_settings_rank_above_defaults_and_tuned_values():
+    options = {"tuned": True, "dataset": "toy/hard-v0"}
+    assert toy(**options).config.batch_size == 4
+    assert toy(**options).stages[0].updates[0].trains["sampler"].lr == 0.5
+    assert toy(defaults={"batch_size": 6}, **options).config.batch_size == 6
+    assert toy("batch_size=7", defaults={"batch_size": 6}, **options).config.batch_size == 7
+    assert toy(dataset="toy/hard-v0").config.batch_size == 8
+
+
+def test_later_tuned_patterns_win_and_others_do_not_apply():
+    spec = REGISTRY.algorithm("toy")
+    assert tuned_values(spec, "toy/easy") == {"batch_size": 4}
+    assert tuned_values(spec, "other") == {}
+
+
+def test_defaults_apply_only_where_the_path_exists():
+    assert toy(defaults={"critic.hidden": 64, "sampler.hidden": 5}).parts[
+        "sampler"
+    ].config.hidden == 5
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "message"),
+    [
+        (["critic.hidden=5"], UnknownName, "unknown setting of toy 'critic.hidden'"),
+        (["sampler.hiden=5"], UnknownName, "did you mean 'sampler.hidden'"),
+        (["sampler.hidden=0"], ZooError, "sampler.hidden: input should be greater than 0 (got 0)"),
+        (["steps=ten"], ZooError, "steps: input should be a valid integer"),
+        (["first.actor.optimizer.sampler.lr=nan"], ZooError, "first.actor.optimizer.sampler.lr"),
+        (["first.actor.every=0"], ZooError, "first.actor.every: must be at least 1 (got 0)"),
+        (["first.steps=-1"], ZooError, "first.steps"),
+        (["sampler=dppm"], UnknownName, "unknown part 'dppm'; did you mean 'ddpm'"),
+        (["first.actor.nll=nil"], UnknownName, "unknown loss 'nil'; did you mean 'nll'"),
+        (["sampler.hidden"], ZooError, "'sampler.hidden' is not of the form PATH=VALUE"),
+        (["first.emas.value.head.rate=2"], ZooError, "first.emas.value.head.rate"),
+        (["sampler=ddpm", "acts.mode.choose=mode"], Incompatible, "act 'mode' needs a mode (method mode); sampler 'ddpm'"),
+        (["sampler=linear_value"], Incompatible, "critic 'linear_value' has none"),
+        (["value=twin_q"], Incompatible, "critic 'twin_q' has no part 'head'"),
+    ],
+)
+def test_mistakes_get_one_line(settings, kind, message):
+    with pytest.raises(kind) as caught:
+        toy(*settings)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_algorithm_offers_the_nearest():
+    with pytest.raises(UnknownName, match="did you mean 'toy'"):
+        resolve("toi", registry=REGISTRY)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stages": one_update(Term("td"))}, "loss 'td' reads 'critic'"),
+        (
+            {
+                "parts": lambda c: {"sampler": Part("gaussian"), "critic": Part("twin_q")},
+                "stages": one_update(Term("td"), trains=("critic",)),
+            },
+            "loss 'td' reads 'target.critic', but no stage averages 'critic'",
+        ),
+        ({"stages": one_update(Term("nll"), trains=("policy",))}, "trains 'policy'"),
+        (
+            {"stages": one_update(Term("nll"), emas=(Ema("sampler.tail"),))},
+            "averages 'sampler.tail', but sampler 'gaussian' has no part 'tail'",
+        ),
+        (
+            {"stages": one_update(Term("nll"), trains=("sampler.tail",))},
+            "has no part 'tail'",
+        ),
+        ({"stages": one_update()}, "update 'actor' needs parts to train and losses"),
+        ({"stages": one_update(Term("cql_penalty_like"))}, "needs values of observations"),
+        ({"acts": lambda c: (Act(choose="argmax"),)}, "chooses by a score but names no critic"),
+        ({"acts": lambda c: (Act(choose="argmax", score="q"),)}, "scores by 'q'"),
+        ({"acts": lambda c: (Act(score="sampler"),)}, "does not choose by a score"),
+        ({"acts": lambda c: (Act(sampler="target.sampler"),)}, "no stage averages 'sampler'"),
+        ({"acts": None}, "needs parts, stages and acts, or a fit"),
+        (
+            {"stages": one_update(Term("nll"), Term("nll"))},
+            "'train.actor.nll' names two settings",
+        ),
+    ],
+)
+def test_wrong_pairings_are_refused(changes, message):
+    with pytest.raises(ZooError) as caught:
+        algorithm(**changes)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_act_offers_the_others():
+    with pytest.raises(UnknownName, match="did you mean 'mode'"):
+        toy().act("mod")

@@ -1,0 +1,287 @@
+import copy
+
+import pytest
+import torch
+from toys import toy_registry
+
+from zoo_core import (
+    Agent,
+    BadCheckpoint,
+    Diverged,
+    GeneratorNoise,
+    Trainer,
+    ZooError,
+    resolve,
+)
+from zoo_core.testing import toy_data
+
+REGISTRY = toy_registry()
+DATA = toy_data()
+
+
+def recipe(*settings):
+    return resolve("toy", list(settings), registry=REGISTRY)
+
+
+def trainer(*settings, seeds=(0,), **options):
+    return Trainer(recipe(*settings), DATA, seeds, dtype=torch.float64, **options)
+
+
+def state(agent):
+    return {name: value.clone() for name, value in agent.state_dict().items()}
+
+
+def equal(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+def test_a_group_equals_its_solo_runs_over_all_stages():
+    group = trainer(seeds=(3, 5, 8)).run()
+    for position, seed in enumerate((3, 5, 8)):
+        solo = state(trainer(seeds=(seed,)).run().agent())
+        for name, value in state(group.agent(position)).items():
+            torch.testing.assert_close(value, solo[name], rtol=1e-10, atol=1e-10)
+
+
+def test_one_float32_update_of_a_group_equals_the_solo_updates():
+    def run(seeds):
+        return Trainer(recipe(), DATA, seeds).run(until=2)
+
+    group = run((0, 1))
+    for position, seed in enumerate((0, 1)):
+        solo = run((seed,)).agent().state_dict()
+        for name, value in group.agent(position).state_dict().items():
+            torch.testing.assert_close(value, solo[name], rtol=1e-5, atol=1e-5)
+
+
+def test_a_rerun_is_bit_equal_and_seeds_differ():
+    first = state(trainer().run().agent())
+    assert equal(first, state(trainer().run().agent()))
+    assert not equal(first, state(trainer(seeds=(1,)).run().agent()))
+
+
+@pytest.mark.parametrize("engine", ["solo", "vmap"])
+@pytest.mark.parametrize("half", [0, 5, 10, 13, 20, 25])
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, engine, half):
+    whole = trainer(engine=engine).run()
+    path = tmp_path / "half.pt"
+    trainer(engine=engine).run(until=half).save(path)
+    resumed = Trainer.load(path, recipe(), DATA)
+    assert resumed.step == half
+    assert equal(state(whole.agent()), state(resumed.run().agent()))
+
+
+def test_saving_does_not_change_a_run(tmp_path):
+    whole = state(trainer().run().agent())
+    saved = trainer()
+    for step in range(1, 30, 4):
+        saved.run(until=step).save(tmp_path / "run.pt")
+    assert equal(whole, state(saved.run().agent()))
+
+
+def test_prepared_columns_are_files_that_a_second_run_finds(tmp_path):
+    first = trainer(columns_dir=tmp_path).run()
+    (folder,) = tmp_path.iterdir()
+    assert [file.name for file in folder.iterdir()] == ["offset.npy"]
+
+    def refuse(*_):
+        raise AssertionError("prepared twice")
+
+    again = trainer(columns_dir=tmp_path)
+    object.__setattr__(again.recipe.stages[1], "prepare", refuse)
+    assert equal(state(first.agent()), state(again.run().agent()))
+    with pytest.raises(AssertionError, match="prepared twice"):
+        other = trainer(columns_dir=tmp_path, seeds=(1,))
+        object.__setattr__(other.recipe.stages[1], "prepare", refuse)
+        other.run()
+
+
+def test_each_update_changes_exactly_what_it_trains():
+    run = trainer()
+    before = state(run.agent())
+    run.run(until=1)
+    after = state(run.agent())
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    # The actor and the average move in every second step only; target.value.body is live.
+    assert {name.rpartition(".")[0] for name in changed - {"average_error_mean"}} == {
+        "live.value.body",
+        "live.value.head",
+        "target.value.body",
+    }
+    run.run(until=2)
+    later = state(run.agent())
+    changed = {name for name in after if not torch.equal(after[name], later[name])}
+    assert any(name.startswith("live.sampler.") for name in changed)
+    assert any(name.startswith("target.value.head.") for name in changed)
+
+
+def test_in_a_partly_averaged_target_the_rest_is_live():
+    agent = trainer().run(until=9).agent()
+    live, target = agent.part("value"), agent.part("target.value")
+    assert target.body.weight is live.body.weight
+    assert not torch.equal(target.head.weight, live.head.weight)
+
+
+def test_the_average_follows_its_formula():
+    run = trainer(seeds=(0,))
+    target = run.agent().part("target.value.head").weight.clone()
+    for step in range(1, 9):
+        run.run(until=step)
+        if step % 2 == 0:
+            target.lerp_(run.agent().part("value.head").weight, 0.1)
+        torch.testing.assert_close(run.agent().part("target.value.head").weight, target)
+
+
+def test_a_reset_part_starts_anew():
+    run = trainer().run(until=21)
+    moved = (run.agent().part("value.body").weight - trainer().agent().part("value.body").weight)
+    # One step of Adam moves a parameter by at most its learning rate.
+    assert moved.abs().max() <= 3e-4 * 1.01
+
+
+def test_adding_a_term_shifts_no_other_draws():
+    def cloned(*settings):
+        run = trainer("sampler=ddpm", *settings).run(until=8)
+        return {n: v for n, v in state(run.agent()).items() if n.startswith("live.sampler")}
+
+    # The value's update draws other numbers, and the sampler's denoising noise stays the same.
+    assert equal(cloned(), cloned("first.value.returns=noisy"))
+
+
+def test_schedules_move_the_learning_rate():
+    run = trainer("first.value.every=1000")
+    before = run.agent().part("sampler.net").first.weight.clone()
+    run.run(until=2)
+    first_move = (run.agent().part("sampler.net").first.weight - before).abs().max()
+    # The cosine from 1e-2 to 1e-3 is at progress 1/10 in the stage's second step.
+    expected = 1e-3 + (1e-2 - 1e-3) * (1 + torch.cos(torch.tensor(torch.pi / 10))) / 2
+    torch.testing.assert_close(float(first_move), float(expected), rtol=1e-4, atol=0.0)
+
+
+def test_logs_report_means_and_rates():
+    logs = []
+    trainer(seeds=(0, 1)).run(log=logs.append, log_every=7)
+    assert [log.step for log in logs] == [7, 14, 21, 28, 30]
+    assert {log.stage for log in logs} == {"first", "second", "last"}
+    assert all(len(log.metrics) == 2 and log.steps_per_second > 0 for log in logs)
+    assert {"actor/nll", "value/returns", "value/error_mean"} <= set(logs[0].metrics[0])
+    assert logs[0].metrics[0] != logs[0].metrics[1]
+
+
+def test_a_divergence_names_the_loss_and_the_step():
+    run = trainer("first.value.optimizer.value.lr=1e300")
+    with pytest.raises(Diverged, match=r"'toy' diverged: .* by step 10 \(seed 0\)"):
+        run.run(log_every=10)
+
+
+def test_the_global_generator_is_left_alone():
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    trainer(seeds=(0, 1)).run()
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seeds": ()}, "at least one"),
+        ({"seeds": (1, 1)}, "different"),
+        ({"seeds": (0, 1), "engine": "solo"}, "solo engine trains one seed"),
+        ({"engine": "wmap"}, "did you mean 'vmap'"),
+        ({"device": "gpu"}, "unknown device 'gpu'"),
+        ({"device": "meta"}, "device 'meta' is not supported"),
+    ],
+)
+def test_mistakes_get_one_line(options, message):
+    with pytest.raises(ZooError) as caught:
+        trainer(**options)
+    assert message in str(caught.value)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="asks for what is missing elsewhere")
+def test_a_missing_gpu_gets_one_line():
+    with pytest.raises(ZooError, match="use --device cpu"):
+        trainer(device="cuda")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_cuda_runs_equal_cpu_runs_up_to_their_noise(seeds):
+    run = trainer(seeds=seeds, device="cuda").run()
+    assert all(torch.isfinite(v).all() for v in state(run.agent()).values())
+
+
+def test_an_agent_survives_its_file(tmp_path):
+    agent = trainer().run().agent()
+    agent.save(tmp_path / "agent.pt")
+    loaded = Agent.load(tmp_path / "agent.pt", registry=REGISTRY)
+    assert equal(state(agent), state(loaded))
+    observations = DATA.observations[:4].double()
+
+    def actions(which, act):
+        noise = GeneratorNoise(torch.Generator().manual_seed(0), torch.float64)
+        return which.act(observations, noise, act)
+
+    for act in ("mode", "draw"):
+        assert torch.equal(actions(agent, act), actions(loaded, act))
+        assert actions(agent, act).abs().max() <= 1.0
+
+
+def test_a_trainers_file_holds_each_seeds_agent(tmp_path):
+    run = trainer(seeds=(4, 9)).run(until=5)
+    run.save(tmp_path / "run.pt")
+    nine = Agent.load(tmp_path / "run.pt", seed=9, registry=REGISTRY)
+    assert equal(state(nine), state(run.agent(1)))
+    with pytest.raises(BadCheckpoint, match=r"holds the seeds \[4, 9\], not 1"):
+        Agent.load(tmp_path / "run.pt", seed=1, registry=REGISTRY)
+
+
+def test_a_checkpoint_is_replaced_as_a_whole(tmp_path):
+    run = trainer()
+    run.run(until=3).save(tmp_path / "run.pt")
+    run.run(until=6).save(tmp_path / "run.pt")
+    assert {f.name for f in tmp_path.iterdir()} == {"run.pt"}
+    assert Trainer.load(tmp_path / "run.pt", recipe(), DATA).step == 6
+
+
+@pytest.mark.parametrize("damage", ["empty", "truncated", "text", "foreign", "folder", "missing"])
+def test_a_damaged_checkpoint_gets_one_line(tmp_path, damage):
+    path = tmp_path / "run.pt"
+    trainer().run(until=3).save(path)
+    content = path.read_bytes()
+    if damage in {"folder", "missing"}:
+        path.unlink()
+    if damage == "folder":
+        path.mkdir()
+    elif damage == "foreign":
+        torch.save({"weights": torch.zeros(3)}, path)
+    elif damage != "missing":
+        path.write_bytes({"empty": b"", "truncated": content[:500], "text": b"hello"}[damage])
+    with pytest.raises(BadCheckpoint) as caught:
+        Trainer.load(path, recipe(), DATA)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_of_something_else_is_refused(tmp_path):
+    path = tmp_path / "run.pt"
+    trainer().run(until=3).save(path)
+    with pytest.raises(BadCheckpoint, match="batch_size 8, not 5"):
+        Trainer.load(path, recipe("batch_size=5"), DATA)
+    with pytest.raises(BadCheckpoint, match="with data "):
+        Trainer.load(path, recipe(), toy_data(seed=1))
+    agent = tmp_path / "agent.pt"
+    trainer().agent().save(agent)
+    with pytest.raises(BadCheckpoint, match="agent only"):
+        Trainer.load(agent, recipe(), DATA)
+
+
+def test_unwritable_places_get_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ZooError, match="cannot write the checkpoint"):
+        trainer().save(tmp_path / "file" / "run.pt")
+
+
+def test_agents_share_their_recipe_when_copied():
+    agent = trainer().agent()
+    assert copy.deepcopy(agent).recipe is agent.recipe
