@@ -113,14 +113,14 @@ def test_ensemble(activation: Activation) -> None:
     assert q.shape == (3, 7, 6, 1)
     for value, member in zip(q, ensemble.members, strict=True):
         assert torch.equal(value, member(o, a))
-    assert len({member.first.weight.sum().item() for member in ensemble.members}) == 3
+    assert len({next(member.parameters()).sum().item() for member in ensemble.members}) == 3
     with pytest.raises(ValueError, match="at least one"):
         Ensemble(0, 4, 1)
 
 
 def test_ensemble_member_leaves_the_others_alone() -> None:
     ensemble = Ensemble(2, 4, 1, hidden=8, activation="mish")
-    ensemble(torch.randn(6, 4))[0].sum().backward()
+    torch.autograd.backward(ensemble(torch.randn(6, 4))[0].sum())
     assert all(p.grad is None or not p.grad.any() for p in ensemble.members[1].parameters())
 
 
@@ -222,7 +222,7 @@ def test_stacked_seeds_equal_the_loop(dtype: torch.dtype) -> None:
     tolerance = 1e-6 if dtype == torch.float32 else 1e-12
     for i, net in enumerate(nets):
         value = run(net, o[i], a[i], t[i])
-        value.backward()
+        torch.autograd.backward(value)
         torch.testing.assert_close(values[i], value, rtol=tolerance, atol=tolerance)
         for name, parameter in net.named_parameters():
             torch.testing.assert_close(

@@ -49,12 +49,15 @@ class ConcatLinear(Linear):
         return output
 
     def concatenated(self, *inputs: Tensor) -> Tensor | None:
-        """The inputs as one, [..., sum(sizes)], if their leading dimensions are the same."""
+        """The inputs as one, [..., sum(sizes)], unless one would have to be repeated for that."""
         if tuple(x.shape[-1] for x in inputs) != self.sizes:
             shapes = ", ".join(str(list(x.shape)) for x in inputs)
             raise ValueError(f"inputs of sizes {list(self.sizes)} are needed, got shapes {shapes}")
         if len(inputs) == 1:
             return inputs[0]
         if any(x.shape[:-1] != inputs[0].shape[:-1] for x in inputs[1:]):
-            return None
+            leading = torch.broadcast_shapes(*(x.shape[:-1] for x in inputs))
+            if any(x.shape[:-1].numel() != leading.numel() for x in inputs):
+                return None
+            inputs = tuple(x.expand(*leading, -1) for x in inputs)
         return torch.cat(inputs, -1)

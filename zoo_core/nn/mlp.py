@@ -1,7 +1,7 @@
 """The multilayer perceptron."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 import torch.nn.functional as F
@@ -93,7 +93,7 @@ class MLP(nn.Module):
     def _from_hidden(self, x: Tensor, noise: UniformNoise | None) -> Tensor:
         *middle, last = self.rest
         for index, layer in enumerate(middle, start=1):
-            x = self._hidden(index, layer, self.dropout(x, noise))
+            x = self._hidden(index, cast(Linear, layer), self.dropout(x, noise))
         output: Tensor = last(self.dropout(x, noise))
         return output
 
