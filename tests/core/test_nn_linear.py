@@ -13,6 +13,9 @@ from torch.func import functional_call, grad, grad_and_value, jvp, stack_module_
 
 from zoo_core.nn import ConcatLinear, Linear, linear, linear_mish
 
+# Torch's own forward-mode rules still go through torch.jit.
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+
 # The package exports a function of the same name, which hides the module.
 module = import_module("zoo_core.nn.linear")
 

@@ -201,7 +201,8 @@ def test_stacked_seeds_equal_the_loop(dtype: torch.dtype) -> None:
         x, f = a, net.conditioned(o, torch.arange(2))
         for k in (1, 0):
             x = x - 0.1 * f(x, k)
-        return x.square().mean() + (net(o, a, t) - a).square().mean()
+        loss: Tensor = x.square().mean() + (net(o, a, t) - a).square().mean()
+        return loss
 
     class Loss(nn.Module):
         def __init__(self, net: Denoiser) -> None:

@@ -51,13 +51,14 @@ class ConcatLinear(Linear):
     def concatenated(self, *inputs: Tensor) -> Tensor | None:
         """The inputs as one, [..., sum(sizes)], unless one would have to be repeated for that."""
         if tuple(x.shape[-1] for x in inputs) != self.sizes:
-            shapes = ", ".join(str(list(x.shape)) for x in inputs)
-            raise ValueError(f"inputs of sizes {list(self.sizes)} are needed, got shapes {shapes}")
+            given = ", ".join(str(list(x.shape)) for x in inputs)
+            raise ValueError(f"inputs of sizes {list(self.sizes)} are needed, got shapes {given}")
         if len(inputs) == 1:
             return inputs[0]
         if any(x.shape[:-1] != inputs[0].shape[:-1] for x in inputs[1:]):
-            leading = torch.broadcast_shapes(*(x.shape[:-1] for x in inputs))
-            if any(x.shape[:-1].numel() != leading.numel() for x in inputs):
+            shapes = [x.shape[:-1] for x in inputs]
+            leading: torch.Size = torch.broadcast_shapes(*shapes)  # type: ignore[no-untyped-call]
+            if any(shape.numel() != leading.numel() for shape in shapes):
                 return None
             inputs = tuple(x.expand(*leading, -1) for x in inputs)
         return torch.cat(inputs, -1)

@@ -12,8 +12,8 @@ from zoo_core.nn.mlp import MLP, Activation
 class Ensemble(nn.Module):
     """E networks, each with parameters of its own, as `members`.
 
-    They stay separate: on one core, separate products are as fast as a stacked one, and the
-    gradient of one member's value leaves the others out.
+    They stay separate: on one core a stacked product gains little, and one member can be asked
+    alone, `ensemble.members[0](x)`, which spares the others' backward pass.
 
     Args:
         members: E, 1 or more.
