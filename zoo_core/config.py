@@ -23,7 +23,7 @@ RewardRule = Literal["none", "standardise", "return_range", "minus_one", "antmaz
 
 
 class Config(BaseModel):
-    """Base of all settings: immutable, no unknown fields, fields documented by attribute strings."""
+    """Base of all settings: immutable, no unknown fields, documented by attribute strings."""
 
     model_config = ConfigDict(
         frozen=True,

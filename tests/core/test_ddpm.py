@@ -146,7 +146,9 @@ def test_exact_score_of_a_mixture_reproduces_its_moments(name, steps, rows):
         torch.testing.assert_close(own.std(0), torch.full((2,), STD).double(), atol=0.012, rtol=0)
 
 
-@pytest.mark.parametrize(("name", "steps"), [("vp", 5), ("vp", 50), ("cosine", 20), ("linear", 300)])
+@pytest.mark.parametrize(
+    ("name", "steps"), [("vp", 5), ("vp", 50), ("cosine", 20), ("linear", 300)]
+)
 def test_exact_score_of_a_gaussian_gives_what_its_recursion_gives(name, steps):
     """With Gaussian data a step is x <- gain x + offset + noise, whose moments are known."""
     mu, std, rows = 0.2, 0.1, 20_000

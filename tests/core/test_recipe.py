@@ -66,7 +66,7 @@ def test_every_kind_of_path_can_be_set():
         "first.value.optimizer.value.max_grad_norm=none",
         "second.value.more=windowed",
         "second.value.more.weight=0.25",
-        "second.value.returns.weight={\"start\": 2.0, \"end\": 1.0}",
+        'second.value.returns.weight={"start": 2.0, "end": 1.0}',
         "first.emas.value.head.rate=0.2",
         "last.batch.horizon=7",
         "last.steps=5",
@@ -132,9 +132,9 @@ def test_later_tuned_patterns_win_and_others_do_not_apply():
 
 
 def test_defaults_apply_only_where_the_path_exists():
-    assert toy(defaults={"critic.hidden": 64, "sampler.hidden": 5}).parts[
-        "sampler"
-    ].config.hidden == 5
+    assert (
+        toy(defaults={"critic.hidden": 64, "sampler.hidden": 5}).parts["sampler"].config.hidden == 5
+    )
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,11 @@ def test_defaults_apply_only_where_the_path_exists():
         (["first.actor.nll=nil"], UnknownName, "unknown loss 'nil'; did you mean 'nll'"),
         (["sampler.hidden"], ZooError, "'sampler.hidden' is not of the form PATH=VALUE"),
         (["first.emas.value.head.rate=2"], ZooError, "first.emas.value.head.rate"),
-        (["sampler=ddpm", "acts.mode.choose=mode"], Incompatible, "act 'mode' needs a mode (method mode); sampler 'ddpm'"),
+        (
+            ["sampler=ddpm", "acts.mode.choose=mode"],
+            Incompatible,
+            "act 'mode' needs a mode (method mode); sampler 'ddpm' has none",
+        ),
         (["sampler=linear_value"], Incompatible, "critic 'linear_value' has none"),
         (["value=twin_q"], Incompatible, "critic 'twin_q' has no part 'head'"),
     ],

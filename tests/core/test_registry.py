@@ -58,9 +58,7 @@ def test_a_plugin_that_raises_at_import_is_reported_and_the_others_work(plugin):
         plugin("fine", GOOD.format(name="fine_q")),
     ]
     loaded = registry.load(found=points)
-    assert reasons(loaded) == {
-        "dist-broken": "import of broken raised ValueError: no such thing"
-    }
+    assert reasons(loaded) == {"dist-broken": "import of broken raised ValueError: no such thing"}
     assert "Traceback" in loaded.failures[0].traceback
     assert "fine_q" in loaded.critics
     assert "ddpm" in loaded.samplers
@@ -112,8 +110,14 @@ def test_an_unknown_hook_is_reported(plugin):
 def test_a_clash_of_names_names_both_distributions(plugin):
     points = [
         plugin("one", GOOD.format(name="same"), "zoo-one"),
-        plugin("two", GOOD.format(name="same") + GOOD.format(name="other").replace(
-            "def zoo_critics", "def zoo_critics_unused").replace("@hookimpl", ""), "zoo-two"),
+        plugin(
+            "two",
+            GOOD.format(name="same")
+            + GOOD.format(name="other")
+            .replace("def zoo_critics", "def zoo_critics_unused")
+            .replace("@hookimpl", ""),
+            "zoo-two",
+        ),
     ]
     loaded = registry.load(found=points)
     assert loaded.critics["same"].plugin.distribution == "zoo-one"

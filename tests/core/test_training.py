@@ -90,9 +90,9 @@ def test_prepared_columns_are_files_that_a_second_run_finds(tmp_path):
     again = trainer(columns_dir=tmp_path)
     object.__setattr__(again.recipe.stages[1], "prepare", refuse)
     assert equal(state(first.agent()), state(again.run().agent()))
+    other = trainer(columns_dir=tmp_path, seeds=(1,))
+    object.__setattr__(other.recipe.stages[1], "prepare", refuse)
     with pytest.raises(AssertionError, match="prepared twice"):
-        other = trainer(columns_dir=tmp_path, seeds=(1,))
-        object.__setattr__(other.recipe.stages[1], "prepare", refuse)
         other.run()
 
 
@@ -134,7 +134,7 @@ def test_the_average_follows_its_formula():
 
 def test_a_reset_part_starts_anew():
     run = trainer().run(until=21)
-    moved = (run.agent().part("value.body").weight - trainer().agent().part("value.body").weight)
+    moved = run.agent().part("value.body").weight - trainer().agent().part("value.body").weight
     # One step of Adam moves a parameter by at most its learning rate.
     assert moved.abs().max() <= 3e-4 * 1.01
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from zoo_core.nn.autograd import apply, transformed
+from zoo_core.nn.kernels import kernels, serves
 from zoo_core.nn.linear import linear, linear_backward, linear_tangent, stacked_linear
 from zoo_core.nn.mish import (
     MishWithDerivative,
@@ -30,9 +31,15 @@ class _LinearMish(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
-        z = linear(x, weight, bias).contiguous()
+        if bias is None or not serves(x):
+            z = linear(x, weight, bias).contiguous()
+            derivative = torch.empty_like(z)
+            write_value_and_derivative(z, z, derivative)
+            return z, derivative
+        # The kernel adds the bias while it has the product at hand.
+        z = linear(x, weight).contiguous()
         derivative = torch.empty_like(z)
-        write_value_and_derivative(z, z, derivative)
+        kernels().value_and_derivative(z, bias.contiguous(), derivative)
         return z, derivative
 
     @staticmethod
@@ -52,6 +59,13 @@ class _LinearMish(torch.autograd.Function):
         if of_value is None and of_derivative is None:
             return None, None, None
         plain = not transformed() and not torch.is_grad_enabled()
+        if plain and of_derivative is None and bias is not None and serves(x):
+            of_value = cast(Tensor, of_value).contiguous()
+            of_z = scratch(derivative.dtype, derivative.numel())[0].view(derivative.shape)
+            of_bias = torch.empty_like(bias)
+            kernels().backward(of_value, derivative, of_z, of_bias)
+            needed = (*ctx.needs_input_grad[:2], False)
+            return (*linear_backward(of_z, x, weight, needed)[:2], of_bias)
         if plain and of_derivative is None and derivative.numel() <= chunk():
             warm = scratch(derivative.dtype, derivative.numel())[0].view(derivative.shape)
             of_z = torch.mul(cast(Tensor, of_value), derivative, out=warm)
@@ -101,8 +115,12 @@ def linear_mish(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
         return mish(linear(x, weight, bias))
     if transformed() or (torch.is_grad_enabled() and _any_requires_grad(x, weight, bias)):
         return cast(Tensor, apply(_LinearMish, x, weight, bias)[0])
-    z = linear(x, weight, bias).contiguous()
-    write_value(z, z)
+    if bias is None or not serves(x):
+        z = linear(x, weight, bias).contiguous()
+        write_value(z, z)
+        return z
+    z = linear(x, weight).contiguous()
+    kernels().value(z, bias.contiguous())
     return z
 
 

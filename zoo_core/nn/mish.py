@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo_core.nn.autograd import apply, transformed
+from zoo_core.nn.kernels import kernels, serves
 
 # From here on t is exactly 1, and the square of the exponential is still finite.
 _LARGEST = {torch.float32: 44.0, torch.float64: 350.0}
@@ -59,11 +60,17 @@ def has_kernel(x: Tensor) -> bool:
 
 def write_value(x: Tensor, y: Tensor) -> None:
     """Write Mish(x) to y, plain contiguous tensors; y may be x."""
+    if serves(x):
+        kernels().value(y if y is x else y.copy_(x), None)
+        return
     _in_chunks(_write_value, x, y)
 
 
 def write_value_and_derivative(x: Tensor, y: Tensor, derivative: Tensor) -> None:
     """Write Mish(x) to y and Mish'(x) to derivative, plain contiguous tensors; y may be x."""
+    if serves(x):
+        kernels().value_and_derivative(y if y is x else y.copy_(x), None, derivative)
+        return
     _in_chunks(_write_value_and_derivative, x, y, derivative)
 
 
@@ -110,6 +117,7 @@ class MishWithDerivative(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mish(x) and Mish'(x)."""
         x = x.contiguous()
         y, derivative = torch.empty_like(x), torch.empty_like(x)
         write_value_and_derivative(x, y, derivative)
@@ -117,18 +125,21 @@ class MishWithDerivative(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
+        """Keeps the input and the derivative."""
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(inputs[0], output[1])
         ctx.save_for_forward(inputs[0], output[1])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Tensor | None:
+        """The gradient of x."""
         x, derivative = ctx.saved_tensors
         of_value, of_derivative = gradients
         return through(of_value, of_derivative, derivative, lambda: x)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """The tangents of both outputs."""
         x, derivative = ctx.saved_tensors
         return tangents[0] * derivative, tangents[0] * second_derivative(x)
 
@@ -136,6 +147,7 @@ class MishWithDerivative(torch.autograd.Function):
     def vmap(
         info: Any, in_dims: tuple[int | None], x: Tensor
     ) -> tuple[tuple[Tensor, Tensor], tuple[int | None, int | None]]:
+        """Elementwise, so stacks need nothing more."""
         return cast(Any, MishWithDerivative).apply(x), (in_dims[0], in_dims[0])
 
 

@@ -1,5 +1,6 @@
 """The multilayer perceptron."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Literal, cast, get_args
 
@@ -63,7 +64,7 @@ class MLP(nn.Module):
         sizes = (inputs,) if isinstance(inputs, int) else tuple(inputs)
         widths = [hidden] * layers + [outputs]
         self.first = ConcatLinear(sizes, widths[0])
-        self.rest = nn.ModuleList(Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.rest = nn.ModuleList(Linear(a, b) for a, b in itertools.pairwise(widths))
         self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(layers if layer_norm else 0))
         self.dropout = Dropout(dropout)
         self.activation = activation
