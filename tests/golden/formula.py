@@ -1,14 +1,15 @@
-"""Weights, batches and draws by formula, so that two implementations can be given the same numbers.
+"""Weights, batches and draws by formula, so that two implementations get the same numbers.
 
-No generator is involved: every number is a function of a *role* (a string that says what the number is for) and of its
-index in the flattened tensor. The mixing is integer arithmetic modulo the prime p = 2**31 - 1, whose products fit in
-int64, so it gives the same bits on every machine:
+No generator is involved: every number is a function of a *role* (a string that says what the number
+is for) and of its index in the flattened tensor. The mixing is integer arithmetic modulo the prime
+p = 2**31 - 1, whose products fit in int64, so it gives the same bits on every machine:
 
     seed  = crc32(role) mod p
-    x_k   = mix((48271 k + seed) mod p),   mix(x) = (40692 x^5 + seed)^5    (x -> x^5 permutes the residues mod p)
+    x_k   = mix((48271 k + seed) mod p),   mix(x) = (40692 x^5 + seed)^5
     u_k   = (x_k + 1/2) / p                in the open interval (0, 1)
 
-Everything is float64. Tensors are filled in row-major order, hence [1, B, A] and [B, A] hold the same numbers.
+(x -> x^5 permutes the residues mod p.) Everything is float64. Tensors are filled in row-major
+order, hence [1, B, A] and [B, A] hold the same numbers.
 """
 
 from __future__ import annotations
@@ -50,13 +51,14 @@ def timesteps(role: str, shape: Sequence[int], steps: int) -> Tensor:
 
 
 def weight(role: str, shape: Sequence[int]) -> Tensor:
-    """A parameter: a matrix [out, in] within sqrt(3 / in) (variance 1 / in), a bias [out] within 0.1."""
+    """A parameter: a matrix [out, in] within sqrt(3 / in) (variance 1 / in), a bias within 0.1."""
     scale = math.sqrt(3.0 / shape[1]) if len(shape) == 2 else 0.1
     return scale * (2.0 * uniform(role, shape) - 1.0)
 
 
 def linears(prefix: str, sizes: Sequence[int]) -> dict[str, Tensor]:
-    """The parameters of consecutive linear layers: "{prefix}/0/weight" [sizes[1], sizes[0]], "{prefix}/0/bias", ..."""
+    """The parameters of consecutive linear layers: "{prefix}/0/weight" [sizes[1], sizes[0]],
+    "{prefix}/0/bias", ..."""
     parameters = {}
     for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         parameters[f"{prefix}/{i}/weight"] = weight(f"{prefix}/{i}/weight", (fan_out, fan_in))
@@ -65,7 +67,7 @@ def linears(prefix: str, sizes: Sequence[int]) -> dict[str, Tensor]:
 
 
 def mlp(part: str, sizes: Sequence[int]) -> dict[str, Tensor]:
-    """The parameters of a plain network: "{part}/layers/{i}/weight" and "{part}/layers/{i}/bias"."""
+    """The parameters of a plain network: "{part}/layers/{i}/weight", "{part}/layers/{i}/bias"."""
     return linears(f"{part}/layers", sizes)
 
 
@@ -83,7 +85,8 @@ def denoiser(
 
 
 def batch(step: int, batch_size: int, observation_dim: int, action_dim: int) -> dict[str, Tensor]:
-    """Transitions in the field's words; actions within 0.95, about a quarter of the rows terminate (1.0, else 0.0)."""
+    """Transitions in the field's words; actions within 0.95, about a quarter of the rows terminate
+    (1.0, else 0.0)."""
     role = f"batch/{step}"
     return {
         "observations": normal(f"{role}/observations", (batch_size, observation_dim)),
@@ -95,7 +98,8 @@ def batch(step: int, batch_size: int, observation_dim: int, action_dim: int) -> 
 
 
 def fingerprint(tensor: Tensor) -> dict[str, float]:
-    """Two numbers that tell a tensor from another: its norm, and its product with a fixed direction in [-1, 1]."""
+    """Two numbers that tell a tensor from another: its norm, and its product with a fixed
+    direction in [-1, 1]."""
     value = tensor.detach().to(torch.float64)
     direction = 2.0 * uniform("probe", value.shape) - 1.0
     return {"norm": value.norm().item(), "probe": (value * direction).sum().item()}

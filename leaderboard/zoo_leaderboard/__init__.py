@@ -1,0 +1,86 @@
+"""The zoo's leaderboard: plan, run, store, statistics, tables and figures of offline RL.
+
+    import zoo_leaderboard as board
+
+    run = board.train("td3_bc", "zoo/pendulum/mixed-v0", settings={"steps": 5000})
+    run.result.score                       # normalised, of the last checkpoint
+    run.agent                              # a zoo_core.Agent
+    board.evaluate(run.folder, episodes=50).score
+
+    board.run("demo", algorithms=["bc", "td3_bc"], seeds=range(3))   # only what is missing
+    demo = board.load("runs", "demo")      # from the store's files alone
+    print(demo.table("markdown"))          # or csv, latex, json
+    demo.scores()                          # pandas: one line a run
+    demo.curves()                          # pandas: one line an evaluation
+    demo.plot("curves.png")
+
+Each step reads files only and can be done again alone:
+
+    discover plugins -> `planning.plan` -> `runner` -> `store.Store` -> `stats` -> `tables`, `plots`
+
+A result's key is a hash of all that decides it: the code of the plugin and of the parts and losses
+that it uses, the core's semantics, the resolved settings, the dataset's contents, the environment,
+the track's protocol and the seed. A result whose key no longer matches is shown as stale; it is
+never used again and never deleted. The score is the last checkpoint's.
+
+Datasets are in `zoo_leaderboard.datasets`, tracks in `zoo_leaderboard.track`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zoo_leaderboard.board import Board, load
+    from zoo_leaderboard.ranking import prepare, run
+    from zoo_leaderboard.result import Result
+    from zoo_leaderboard.runner import Summary
+    from zoo_leaderboard.scoring import Evaluated, evaluate
+    from zoo_leaderboard.store import Store
+    from zoo_leaderboard.track import Track, load_track
+    from zoo_leaderboard.training import Trained, train
+
+_HOMES = {
+    "Board": "board",
+    "Evaluated": "scoring",
+    "Result": "result",
+    "Store": "store",
+    "Summary": "runner",
+    "Track": "track",
+    "Trained": "training",
+    "evaluate": "scoring",
+    "load": "board",
+    "load_track": "track",
+    "prepare": "ranking",
+    "run": "ranking",
+    "train": "training",
+}
+
+__all__ = [
+    "Board",
+    "Evaluated",
+    "Result",
+    "Store",
+    "Summary",
+    "Track",
+    "Trained",
+    "evaluate",
+    "load",
+    "load_track",
+    "prepare",
+    "run",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # The command `zoo` imports this package whatever is asked for: gymnasium, pandas and the rest
+    # are only loaded by what needs them.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

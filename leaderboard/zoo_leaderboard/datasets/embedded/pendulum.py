@@ -1,0 +1,89 @@
+"""Pendulum-v1 swung up by a good controller at several levels of noise: cloning the mixture is
+mediocre, choosing the better actions in it is not.
+
+The controller pumps energy (Astrom and Furuta 2000, "Swinging up a pendulum by energy control")
+and near the top hands over to proportional-derivative feedback. Its noise replaces the action, for
+two steps at a time, by a uniformly random one; levels take turns, so that any part of the set is a
+fair sample of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo_leaderboard.datasets.embedded.builder import Builder, Episode
+from zoo_leaderboard.datasets.environment import Environment
+from zoo_leaderboard.datasets.reference import Reference
+
+EPISODES = 300
+"""Of 200 steps each, which is Pendulum's time limit."""
+LEVELS = (0.3, 0.5, 0.7, 0.9)
+"""The share of random actions in episode i is LEVELS[i % 4]."""
+HOLD = 2
+"""For how many steps a random action is held."""
+SEED = 20261121
+
+Array = NDArray[np.float64]
+
+
+def controller(observation: NDArray[np.floating]) -> Array:
+    """(cos, sin, velocity) [3] -> the torque [1] in [-2, 2], without noise.
+
+    The rod's energy (per its mass of 1 and length of 1, gravity 10) is 0 when it stands still at
+    the top; a torque along the velocity adds to it.
+    """
+    cosine, sine, velocity = (float(x) for x in observation)
+    if cosine > np.cos(0.6):
+        torque = -10.0 * np.arctan2(sine, cosine) - 2.0 * velocity
+    else:
+        energy = velocity**2 / 6.0 + 5.0 * (cosine - 1.0)
+        torque = -2.0 * energy * np.copysign(1.0, velocity)
+    return np.array([min(max(torque, -2.0), 2.0)])
+
+
+def episodes() -> Iterator[Episode]:
+    """The episodes, at alternating levels of noise."""
+    env = ENVIRONMENT.make_raw()
+    generator = np.random.default_rng(SEED)
+    for number in range(EPISODES):
+        level = LEVELS[number % len(LEVELS)]
+        observation, _ = env.reset(seed=SEED + number)
+        observations, truncated = [observation], False
+        actions: list[NDArray[np.float32]] = []
+        rewards: list[float] = []
+        random: Array | None = None
+        while not truncated:
+            if len(actions) % HOLD == 0:
+                noise = generator.uniform(-2.0, 2.0, 1)
+                random = noise if generator.uniform() < level else None
+            action = (controller(observation) if random is None else random).astype(np.float32)
+            observation, reward, _, truncated, _ = env.step(action)
+            observations.append(observation)
+            actions.append(action)
+            rewards.append(float(reward))
+        yield Episode(
+            np.stack(observations),
+            np.stack(actions),
+            np.array(rewards),
+            np.zeros(len(rewards), np.bool_),
+            np.arange(len(rewards)) == len(rewards) - 1,
+        )
+    env.close()
+
+
+ENVIRONMENT = Environment.named("Pendulum-v1")
+
+BUILDER = Builder(
+    id="zoo/pendulum/mixed-v0",
+    description="Pendulum-v1, swung up by a controller of which 30 to 90 % is random.",
+    algorithm="energy shaping and PD, with 30, 50, 70 and 90 % random actions",
+    environment=ENVIRONMENT,
+    evaluation=ENVIRONMENT,
+    reference=Reference(
+        -1236.0, -153.0, "10,000 episodes of Pendulum-v1: uniform torques; the controller alone"
+    ),
+    episodes=episodes,
+)

@@ -1,0 +1,371 @@
+"""One job, in this process: train, evaluate, checkpoint, and the record of it.
+
+The checkpoint and the evaluations so far are two files. The evaluations are written first, and
+those later than the checkpoint are made again on resuming, so that a kill at any moment leaves a
+consistent pair, and a resumed run equals an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from pydantic import ValidationError
+
+from zoo_core import Agent, GeneratorNoise, Recipe, Trainer
+from zoo_core import registry as registry_module
+from zoo_core.errors import BadCheckpoint, ZooError
+from zoo_core.noise import stream_seed
+from zoo_core.registry import Registry
+from zoo_core.training import Log
+from zoo_leaderboard import datasets
+from zoo_leaderboard.evaluation import Act, Evaluator, evaluation_steps
+from zoo_leaderboard.fingerprint import sources
+from zoo_leaderboard.planning import Job
+from zoo_leaderboard.result import (
+    Evaluation,
+    Failure,
+    Record,
+    ReferenceScores,
+    Result,
+    Times,
+)
+from zoo_leaderboard.store import write_atomically
+
+CHECKPOINT_SECONDS = 30.0
+"""Between checkpoints, beside those at every evaluation."""
+REPORT_SECONDS = 0.5
+"""Between progress reports; the steps between are measured, never part of the result."""
+
+
+class Place(NamedTuple):
+    """Where a job leaves its files."""
+
+    agent: Path
+    """The policy at its last step."""
+    work: Path
+    """A folder for the checkpoint and the evaluations so far."""
+
+
+class Progress(Record):
+    """What a job is doing; small enough for one atomic write to a pipe."""
+
+    step: int = 0
+    total_steps: int = 0
+    steps_per_second: float = 0.0
+    loss: float | None = None
+    """The first term's."""
+    score: float | None = None
+    """Of the last evaluation."""
+    resumed: bool = False
+
+
+Report = Callable[[Progress], None]
+
+
+class _Saved(Record):
+    """What a resumed job needs beside its checkpoint."""
+
+    evaluations: tuple[Evaluation, ...] = ()
+    times: Times = Times(attempts=0)
+
+
+@dataclass
+class _Run:
+    """A job under way."""
+
+    job: Job
+    place: Place
+    report: Report
+    recipe: Recipe
+    dataset: datasets.Dataset
+    evaluations: list[Evaluation]
+    times: dict[str, float]
+    attempts: int
+    progress: Progress
+
+    @property
+    def reference(self) -> ReferenceScores | None:
+        return reference_of(self.dataset)
+
+    def tell(self, **changes: Any) -> None:
+        self.progress = self.progress.model_copy(update=changes)
+        self.report(self.progress)
+
+    def save_evaluations(self) -> None:
+        saved = _Saved(
+            evaluations=tuple(self.evaluations),
+            times=Times(**self.times, attempts=self.attempts),
+        )
+        write_atomically(self.place.work / "evaluations.json", saved.model_dump_json())
+
+    def evaluate(self, evaluator: Evaluator, act: Act, name: str, step: int) -> None:
+        episodes = evaluator(act)
+        self.times["evaluation"] += episodes.seconds
+        found = Evaluation(step=step, act=name, **episodes._asdict())
+        self.evaluations.append(found)
+
+    def last_score(self) -> float:
+        """Of the last evaluation by the headline act."""
+        headline = headline_of(self.recipe)
+        value = next(e.mean_return for e in reversed(self.evaluations) if e.act == headline)
+        return value if self.reference is None else self.reference.normalized(value)
+
+    def result(self) -> Result:
+        job = self.job
+        return Result(
+            key=job.key,
+            track=job.track,
+            cell=job.cell,
+            status="finished",
+            ingredients=job.ingredients,
+            total_steps=job.total_steps,
+            act=headline_of(self.recipe),
+            external=job.external,
+            evaluations=tuple(self.evaluations),
+            reference=self.reference,
+            score=self.last_score(),
+            times=Times(**self.times, attempts=self.attempts, finished_at=now()),
+            machine=machine(job.device),
+            versions=versions(self.recipe.name),
+        )
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def headline_of(recipe: Recipe) -> str:
+    """The name of the act that is ranked; an external learner's policy is called `policy`."""
+    return "policy" if recipe.external else recipe.acts[0].name
+
+
+def reference_of(dataset: datasets.Dataset) -> ReferenceScores | None:
+    """A dataset's reference scores as a record."""
+    found = dataset.reference
+    if found is None:
+        return None
+    return ReferenceScores(min=found.min, max=found.max, source=found.source)
+
+
+def execute(
+    job: Job,
+    place: Place,
+    report: Report = lambda progress: None,
+    *,
+    registry: Registry | None = None,
+) -> Result:
+    """Runs a job to its end, from its checkpoint where there is one.
+
+    Raises:
+        Diverged: a loss, a parameter or an action is no longer finite.
+        ZooError: the job's code or data are no longer what its key says, or it cannot run here.
+    """
+    started = time.perf_counter()
+    registry = registry or registry_module.installed()
+    torch.set_num_threads(job.threads)
+    recipe = job.recipe(registry)
+    _check_current(job, recipe, registry)
+    dataset = datasets.find(job.cell.dataset)
+    if dataset.data.digest != job.ingredients.dataset_digest:
+        raise ZooError(f"dataset '{dataset.name}' changed since the plan was made; run again")
+    run = _Run(
+        job=job,
+        place=place,
+        report=report,
+        recipe=recipe,
+        dataset=dataset,
+        evaluations=[],
+        times={"training": 0.0, "evaluation": 0.0, "setup": 0.0},
+        attempts=1,
+        progress=Progress(total_steps=job.total_steps),
+    )
+    with Evaluator(dataset.make_env, job.ingredients.protocol, job.device) as evaluator:
+        if recipe.external:
+            _external(run, evaluator, started)
+        else:
+            _train(run, evaluator, started)
+    return run.result()
+
+
+def _check_current(job: Job, recipe: Recipe, registry: Registry) -> None:
+    """A result must not carry a key that its code does not have."""
+    if sources(recipe, registry) != job.ingredients.sources:
+        raise ZooError(f"the code of '{recipe.name}' changed since the plan was made; run again")
+    if recipe.values() != job.ingredients.config:
+        raise ZooError(f"the settings of '{recipe.name}' are not the plan's; run again")
+
+
+def _train(run: _Run, evaluator: Evaluator, started: float) -> None:
+    job, recipe = run.job, run.recipe
+    trainer = _resumed(run) or Trainer(
+        recipe, run.dataset.data, (job.cell.seed,), device=job.device
+    )
+    run.times["setup"] += time.perf_counter() - started
+    run.tell(step=trainer.step, resumed=trainer.step > 0)
+    checkpoint = run.place.work / "checkpoint.pt"
+    headline, others = recipe.acts[0].name, [act.name for act in recipe.acts[1:]]
+    done = {e.step for e in run.evaluations}
+    for step in evaluation_steps(job.total_steps, job.ingredients.protocol.evaluations):
+        if step < trainer.step or step in done:
+            continue
+        _advance(run, trainer, step, checkpoint)
+        names = [headline, *others] if step == job.total_steps else [headline]
+        agent = trainer.agent()
+        for name in names:
+            run.evaluate(evaluator, _acting(agent, job, name, step), name, step)
+        run.tell(score=run.last_score())
+        run.save_evaluations()
+        if 0 < step < job.total_steps:
+            trainer.save(checkpoint)
+    trainer.agent().save(run.place.agent)
+
+
+def _advance(run: _Run, trainer: Trainer, goal: int, checkpoint: Path) -> None:
+    """Trains up to `goal`, in stretches short enough to report and to save in between."""
+    stretch, saved = 1, time.perf_counter()
+    while trainer.step < goal:
+        began = time.perf_counter()
+        until = min(goal, trainer.step + stretch)
+        steps = until - trainer.step
+        logs: list[Log] = []
+        trainer.run(until, logs.append, log_every=until)
+        seconds = time.perf_counter() - began
+        run.times["training"] += seconds
+        run.tell(
+            step=trainer.step,
+            steps_per_second=steps / max(seconds, 1e-9),
+            # The first term of the first update: enough to see a run go wrong.
+            loss=next(iter(logs[-1].metrics[0].values()), None) if logs else None,
+        )
+        # Doubling finds the length of a stretch without one slow first step misleading it.
+        wanted = max(1, int(steps * REPORT_SECONDS / max(seconds, 1e-9)))
+        stretch = min(2 * stretch, wanted)
+        if time.perf_counter() - saved > CHECKPOINT_SECONDS and trainer.step < goal:
+            run.save_evaluations()
+            trainer.save(checkpoint)
+            saved = time.perf_counter()
+
+
+def _acting(agent: Agent, job: Job, name: str, step: int) -> Act:
+    """A named act with noise of its own, the same however often the run was interrupted."""
+    generator = torch.Generator(job.device)
+    generator.manual_seed(stream_seed(job.cell.seed, "evaluation", step, name))
+    noise = GeneratorNoise(generator)
+    agent.eval()
+    return lambda observations: agent.act(observations, noise, name)
+
+
+def _resumed(run: _Run) -> Trainer | None:
+    """The trainer of the job's checkpoint, with the evaluations up to its step."""
+    checkpoint = run.place.work / "checkpoint.pt"
+    if not checkpoint.exists():
+        return None
+    try:
+        content = (run.place.work / "evaluations.json").read_bytes()
+        saved = _Saved.model_validate_json(content)
+        trainer = Trainer.load(checkpoint, run.recipe, run.dataset.data, device=run.job.device)
+    except (BadCheckpoint, ValidationError, OSError) as error:
+        # A damaged checkpoint costs time and not the run: it is kept aside for whoever asks.
+        print(f"starting anew: {error}", flush=True)
+        os.replace(checkpoint, checkpoint.with_name("checkpoint.pt.damaged"))
+        return None
+    run.evaluations = [e for e in saved.evaluations if e.step <= trainer.step]
+    run.times = saved.times.model_dump(include={"training", "evaluation", "setup"})
+    run.attempts = saved.times.attempts + 1
+    return trainer
+
+
+def _external(run: _Run, evaluator: Evaluator, started: float) -> None:
+    """A learner of its own: no checkpoints, one evaluation at the end."""
+    job, recipe = run.job, run.recipe
+    assert recipe.algorithm.fit is not None
+    run.times["setup"] = time.perf_counter() - started
+    run.tell()
+    began = time.perf_counter()
+    policy = recipe.algorithm.fit(recipe.config, run.dataset.data, job.cell.seed, job.device)
+    run.times["training"] = time.perf_counter() - began
+    with torch.no_grad():
+        run.evaluate(evaluator, policy, headline_of(recipe), job.total_steps)
+    run.tell(step=job.total_steps, score=run.last_score())
+
+
+def failed(job: Job, failure: Failure, work: Path | None = None) -> Result:
+    """The record of a job that has no score.
+
+    Args:
+        job: The job.
+        failure: Why.
+        work: Its folder, from which the evaluations that it did make are kept.
+    """
+    saved = _Saved()
+    if work is not None:
+        with contextlib.suppress(OSError, ValidationError):
+            saved = _Saved.model_validate_json((work / "evaluations.json").read_bytes())
+    return Result(
+        key=job.key,
+        track=job.track,
+        cell=job.cell,
+        status="failed",
+        ingredients=job.ingredients,
+        total_steps=job.total_steps,
+        act=saved.evaluations[0].act if saved.evaluations else "",
+        external=job.external,
+        evaluations=saved.evaluations,
+        failure=failure,
+        times=saved.times.model_copy(update={"finished_at": now()}),
+        machine=machine(job.device),
+        versions=versions(job.cell.algorithm),
+    )
+
+
+def machine(device: str) -> dict[str, str]:
+    """What a run's times were measured on."""
+    described = {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": str(len(os.sched_getaffinity(0))),
+        "threads": str(torch.get_num_threads()),
+        "device": device,
+        "engine": "solo",
+    }
+    if device.startswith("cuda") and torch.cuda.is_available():
+        described["accelerator"] = torch.cuda.get_device_name(device)
+    return described
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        platform.processor(),
+    )
+
+
+def versions(algorithm: str, registry: Registry | None = None) -> dict[str, str]:
+    """The versions of Python and of the distributions that decide a run."""
+    names = ["zoo-core", "zoo-leaderboard", "torch", "numpy", "gymnasium", "minari"]
+    names += ["gymnasium-robotics", "mujoco"]
+    registry = registry or registry_module.installed()
+    if algorithm in registry.algorithms:
+        names.append(registry.algorithms[algorithm].plugin.distribution)
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,258 @@
+"""A small process that has torch loaded and forks one child a job.
+
+Importing torch takes seconds and forking a warm process milliseconds. Python's own fork server is
+not used: it runs the user's main module again in every child, is one per process, and tells less
+about how a child died. This one is one pipe in, one pipe out:
+
+    in    {"id": 3, "work": "runs/unfinished/...", "store": "runs", "job": {...}}    start a job
+          {"kill": 3}                                                   end its process group
+    out   {"event": "ready"}, {"event": "started", "id": 3, "pid": 71}
+          {"event": "progress", "id": 3, ...} and {"event": "done", ...} from the children, which
+          write to the same pipe: a line shorter than PIPE_BUF is one atomic write
+          {"event": "exit", "id": 3, "code": -9}                        negative for a signal
+
+When the input closes, because the runner ended or died, the children are killed: no orphan goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+PR_SET_PDEATHSIG = 1
+LONGEST_LINE = 4096
+"""Linux's PIPE_BUF: longer writes could be torn."""
+
+
+def write_event(handle: int, event: dict[str, Any]) -> None:
+    """Writes one line atomically.
+
+    Raises:
+        ValueError: a line too long to be atomic.
+    """
+    line = json.dumps(event).encode() + b"\n"
+    if len(line) > LONGEST_LINE:
+        raise ValueError(f"an event of {len(line)} bytes")
+    os.write(handle, line)
+
+
+class ForkServer:
+    """The runner's end: starts the server and talks to it.
+
+    Leaving the `with` block ends the server and all of its children.
+
+    Args:
+        threads: Of every job; libraries that count their threads when loaded are told.
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        self._threads = str(threads)
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "zoo_leaderboard.forkserver"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # Ctrl-C in a terminal reaches the whole foreground group; only the runner acts on it.
+            start_new_session=True,
+            env={
+                **os.environ,
+                "OMP_NUM_THREADS": self._threads,
+                "OPENBLAS_NUM_THREADS": self._threads,
+                "MKL_NUM_THREADS": self._threads,
+            },
+        )
+        self._buffer = b""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+
+    def start(self, number: int, job: dict[str, Any], store: str, work: str) -> None:
+        """Starts a job; its events carry `number`."""
+        self._send({"id": number, "job": job, "store": store, "work": work})
+
+    def kill(self, number: int) -> None:
+        """Ends a job's process group."""
+        self._send({"kill": number})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(message).encode() + b"\n")
+        self._process.stdin.flush()
+
+    def events(self, timeout: float) -> Iterator[dict[str, Any]]:
+        """What happened, waiting up to `timeout` seconds for the first event.
+
+        Raises:
+            RuntimeError: the server itself is gone.
+        """
+        assert self._process.stdout is not None
+        handle = self._process.stdout.fileno()
+        while select.select([handle], [], [], timeout)[0]:
+            received = os.read(handle, 1 << 16)
+            if not received:
+                raise RuntimeError(f"the fork server ended with code {self._process.wait()}")
+            *lines, self._buffer = (self._buffer + received).split(b"\n")
+            for line in lines:
+                yield json.loads(line)
+            timeout = 0.0
+
+
+def serve() -> None:
+    """The server's process: forks a child per request until its input closes."""
+    requests, events = os.dup(0), os.dup(1)
+    # Whatever prints to stdout from here on must not reach the event pipe.
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    _preload()
+    wake_out, wake_in = os.pipe()
+    for handle in (wake_out, wake_in):
+        os.set_blocking(handle, False)
+    signal.set_wakeup_fd(wake_in)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    # Keeps the collector from touching, and so copying, the pages that children share.
+    gc.collect()
+    gc.freeze()
+    write_event(events, {"event": "ready"})
+    children: dict[int, int] = {}
+    buffer = b""
+    try:
+        while True:
+            ready = select.select([requests, wake_out], [], [])[0]
+            if wake_out in ready:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(wake_out, 4096)
+                _reap(children, events)
+            if requests in ready:
+                received = os.read(requests, 1 << 16)
+                if not received:
+                    return
+                *lines, buffer = (buffer + received).split(b"\n")
+                for line in lines:
+                    _handle(json.loads(line), children, events, requests)
+    except BrokenPipeError:
+        return
+    finally:
+        for pid in children:
+            _kill_group(pid)
+
+
+PRELOADED = (
+    "torch",
+    "torch._dynamo",
+    "gymnasium",
+    "minari",
+    "zoo_core.builtin",
+    "zoo_leaderboard.worker",
+)
+"""What every job needs. Not the plugins, which may start threads when they are imported."""
+
+
+def _preload() -> None:
+    import torch
+
+    for name in PRELOADED:
+        importlib.import_module(name)
+    # A child of a process with an OpenMP pool would wait for threads that it does not have.
+    torch.set_num_threads(1)
+
+
+def _handle(message: dict[str, Any], children: dict[int, int], events: int, requests: int) -> None:
+    if "kill" in message:
+        for pid, number in children.items():
+            if number == message["kill"]:
+                _kill_group(pid)
+        return
+    server = os.getpid()
+    pid = os.fork()
+    if pid:
+        children[pid] = message["id"]
+        with contextlib.suppress(OSError):
+            os.setpgid(pid, pid)
+        write_event(events, {"event": "started", "id": message["id"], "pid": pid})
+        return
+    code = 70
+    try:
+        os.close(requests)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        with contextlib.suppress(OSError):
+            os.setpgid(0, 0)
+        _die_with_parent(server)
+        work = Path(message["work"])
+        work.mkdir(parents=True, exist_ok=True)
+        log = os.open(work / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+
+        from zoo_leaderboard.worker import work_on
+
+        code = work_on(message, events)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        # Not sys.exit: the server's own clean-up must not run in its child.
+        os._exit(code)
+
+
+def _die_with_parent(parent: int) -> None:
+    """Asks the kernel to end this process when the server dies, however it dies."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(70)
+
+
+def _kill_group(pid: int) -> None:
+    with contextlib.suppress(OSError):
+        os.killpg(pid, signal.SIGKILL)
+    with contextlib.suppress(OSError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _reap(children: dict[int, int], events: int) -> None:
+    while children:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        number = children.pop(pid, None)
+        # What the job forked ends with it.
+        with contextlib.suppress(OSError):
+            os.killpg(pid, signal.SIGKILL)
+        if number is not None:
+            code = os.waitstatus_to_exitcode(status)
+            write_event(events, {"event": "exit", "id": number, "code": code})
+
+
+if __name__ == "__main__":
+    serve()

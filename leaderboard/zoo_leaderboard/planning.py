@@ -1,0 +1,345 @@
+"""Which runs there should be: algorithm x variant x dataset x seed, each with its key.
+
+A plan is data. Nothing here trains, and a job holds all that another process or host needs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import Field
+
+from zoo_core import registry as registry_module
+from zoo_core.config import parse_assignments
+from zoo_core.errors import UnknownName, ZooError
+from zoo_core.recipe import Recipe, resolve, tuned_values
+from zoo_core.registry import Registry
+from zoo_core.version import SEMANTICS
+from zoo_leaderboard import datasets
+from zoo_leaderboard.datasets import expression
+from zoo_leaderboard.datasets.locate import local_ids
+from zoo_leaderboard.fingerprint import digest, sources
+from zoo_leaderboard.result import Cell, Ingredients, Protocol, Record, Result
+from zoo_leaderboard.store import Damaged, Store
+from zoo_leaderboard.track import Track, Values
+
+Variant = Literal["default", "tuned"]
+
+
+class Job(Record):
+    """One run to be made: a process's whole assignment."""
+
+    key: str
+    track: str
+    cell: Cell
+    ingredients: Ingredients
+    defaults: Values = Field(default_factory=dict)
+    """The track's values by path, which apply where the algorithm has the path."""
+    total_steps: int
+    external: bool = False
+    device: str = "cpu"
+    threads: int = 1
+
+    def recipe(self, registry: Registry | None = None) -> Recipe:
+        """The algorithm as this job runs it."""
+        return resolve(
+            self.cell.algorithm,
+            self.cell.settings,
+            defaults=self.defaults,
+            dataset=self.cell.dataset,
+            tuned=self.cell.variant == "tuned",
+            registry=registry,
+        )
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A job and what the store has of it."""
+
+    job: Job
+    state: Literal["finished", "failed", "damaged", "missing"]
+    note: str = ""
+    """The reason of a failure or damage; what changed since a stale result."""
+    retry: bool = False
+    """Whether a failed job failed for a cause outside of it, so that it is run again."""
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Seeds such as `3`, `0-4` or `0,2,5-7`, in order, each once.
+
+    Raises:
+        ZooError: text of another form.
+    """
+    seeds: list[int] = []
+    for item in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", item)
+        if match is None:
+            raise ZooError(f"seeds '{text}' are not of a form such as 3, 0-4 or 0,2,5-7")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise ZooError(f"seeds '{text}': {first}-{last} runs backwards")
+        if last - first > 100_000 or last >= 2**31:
+            raise ZooError(f"seeds '{text}': too many or too large")
+        seeds += range(first, last + 1)
+    return tuple(dict.fromkeys(seeds))
+
+
+class Planner:
+    """Makes jobs; remembers what is the same for all seeds.
+
+    Args:
+        track: Datasets, protocol and budgets.
+        registry: What is registered; none for the installed plugins.
+    """
+
+    def __init__(self, track: Track, registry: Registry | None = None) -> None:
+        self.track = track
+        self.registry = registry or registry_module.installed()
+        self._recipes: dict[str, tuple[Recipe, dict[str, str]]] = {}
+        self._datasets: dict[str, datasets.Dataset] = {}
+
+    def dataset(self, name: str) -> datasets.Dataset:
+        """The dataset of an id or expression, built or fetched where needed.
+
+        Raises:
+            ZooError: it is unknown or cannot be had.
+        """
+        if name not in self._datasets:
+            self._datasets[name] = datasets.find(name)
+        return self._datasets[name]
+
+    def resolved(self, cell: Cell) -> tuple[Recipe, dict[str, str]]:
+        """The recipe of a cell and the hashes of its code.
+
+        Raises:
+            ZooError: an unknown algorithm or path, or a value out of its range.
+        """
+        key = f"{cell.row}\n{cell.dataset}"
+        if key not in self._recipes:
+            recipe = resolve(
+                cell.algorithm,
+                cell.settings,
+                defaults=self.track.values(cell.algorithm, cell.dataset),
+                dataset=cell.dataset,
+                tuned=cell.variant == "tuned",
+                registry=self.registry,
+            )
+            self._recipes[key] = recipe, sources(recipe, self.registry)
+        return self._recipes[key]
+
+    def ingredients(self, cell: Cell) -> Ingredients:
+        """All that decides the outcome of a cell's run, now."""
+        recipe, code = self.resolved(cell)
+        dataset = self.dataset(cell.dataset)
+        return Ingredients(
+            sources=code,
+            semantics=SEMANTICS,
+            config=recipe.values(),
+            dataset=dataset.name,
+            dataset_digest=dataset.data.digest,
+            environment=environment_of(dataset),
+            protocol=self.track.protocol,
+            seed=cell.seed,
+        )
+
+    def job(self, cell: Cell, device: str = "cpu", threads: int = 1) -> Job:
+        """The job of a cell."""
+        recipe, _ = self.resolved(cell)
+        ingredients = self.ingredients(cell)
+        return Job(
+            key=digest(ingredients.model_dump(mode="json")),
+            track=self.track.name,
+            cell=cell,
+            ingredients=ingredients,
+            defaults=self.track.values(cell.algorithm, cell.dataset),
+            total_steps=recipe.total_steps,
+            external=recipe.external,
+            device=device,
+            threads=threads,
+        )
+
+
+def plan(
+    track: Track,
+    *,
+    algorithms: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    seeds: Sequence[int] | None = None,
+    settings: Mapping[str, Any] | list[str] | tuple[str, ...] = (),
+    variants: Sequence[Variant] = (),
+    device: str = "cpu",
+    threads: int = 1,
+    registry: Registry | None = None,
+    warn: Callable[[str], None] = lambda line: None,
+) -> list[Job]:
+    """Every job that was asked for, seed by seed, so that all rows grow evenly.
+
+    Args:
+        track: Datasets, protocol and budgets.
+        algorithms: Names; none for every installed one.
+        datasets: Ids or expressions, of the track or not; none for the track's.
+        seeds: None for the track's.
+        settings: Changes by path for every algorithm; they make rows of their own.
+        variants: None for the track's. `tuned` is left out where an algorithm has no values for
+            the dataset.
+        device: Where the jobs train.
+        threads: Of each job.
+        registry: What is registered; none for the installed plugins.
+        warn: Told of the track's datasets that cannot be had.
+
+    Raises:
+        ZooError: an unknown name, a bad value, or nothing to run.
+    """
+    planner = Planner(track, registry)
+    names = list(dict.fromkeys(algorithms)) or sorted(planner.registry.algorithms)
+    if not names:
+        raise ZooError("no algorithm is installed; install a plugin such as zoo-bc")
+    changes = parse_assignments(settings)
+    for name in names:
+        planner.registry.algorithm(name)
+    # The canonical form, so that `A + B` and `A+B` are one column.
+    asked = [str(expression.parse(text)) for text in datasets]
+    wanted = list(dict.fromkeys(asked)) or _obtainable(planner, warn)
+    cells: list[Cell] = []
+    for name in names:
+        spec = planner.registry.algorithm(name)
+        for dataset in wanted:
+            for variant in dict.fromkeys(variants or track.variants):
+                if variant == "tuned" and not tuned_values(spec, dataset):
+                    continue
+                cells.append(
+                    Cell(algorithm=name, variant=variant, settings=changes, dataset=dataset, seed=0)
+                )
+    if not cells:
+        raise ZooError(
+            f"nothing to run: {', '.join(names)} have no tuned values for these datasets"
+        )
+    # Bad settings are refused before a dataset is built or fetched.
+    for cell in cells:
+        planner.resolved(cell)
+    numbers = tuple(dict.fromkeys(track.seeds if seeds is None else seeds))
+    return [
+        planner.job(cell.model_copy(update={"seed": seed}), device, threads)
+        for seed in numbers
+        for cell in cells
+    ]
+
+
+def _obtainable(planner: Planner, warn: Callable[[str], None]) -> list[str]:
+    """The track's datasets that are here or can be fetched."""
+    found: list[str] = []
+    problem = ""
+    for name in planner.track.dataset_ids():
+        try:
+            planner.dataset(name)
+        except UnknownName:
+            raise
+        except ZooError as error:
+            problem = str(error)
+            warn(f"left out: {problem}")
+            continue
+        found.append(name)
+    if not found:
+        track = planner.track.name
+        raise ZooError(f"none of the datasets of track '{track}' can be had: {problem}")
+    return found
+
+
+def review(jobs: Iterable[Job], store: Store) -> list[Planned]:
+    """What the store has of each job."""
+    return [_review(job, store) for job in jobs]
+
+
+def _review(job: Job, store: Store) -> Planned:
+    found = store.get(job.cell, job.key)
+    if isinstance(found, Damaged):
+        return Planned(job, "damaged", str(found))
+    if found is None:
+        return Planned(job, "missing", _note(job, store))
+    if found.failure is not None:
+        return Planned(job, "failed", found.failure.reason, found.failure.kind == "killed")
+    return Planned(job, "finished")
+
+
+def _note(job: Job, store: Store) -> str:
+    """Why a job without a result is not simply new: what is stale, or where it goes on."""
+    notes = []
+    if (store.unfinished(job.key) / "checkpoint.pt").exists():
+        notes.append("continues from its checkpoint")
+    stale = [r for r in store.siblings(job.cell) if r.key != job.key]
+    if stale:
+        newest = max(stale, key=lambda result: result.times.finished_at)
+        changed = newest.ingredients.differences(job.ingredients)
+        notes.append("stale result: " + "; ".join(changed[:3]) + " changed")
+    return ", ".join(notes)
+
+
+def why_stale(result: Result, planner: Planner) -> str:
+    """What changed since a result was made, in a few words; empty where it still holds.
+
+    Only what can be checked here counts: of an algorithm that is not installed, or a dataset that
+    is not at hand, nothing is said.
+    """
+    if result.cell.algorithm not in planner.registry.algorithms:
+        return ""
+    try:
+        recipe, code = planner.resolved(result.cell)
+    except ZooError as error:
+        return str(error)
+    was = result.ingredients
+    now = was.model_copy(
+        update={
+            "sources": code,
+            "semantics": SEMANTICS,
+            "config": recipe.values(),
+            "protocol": planner.track.protocol,
+        }
+    )
+    if at_hand(result.cell.dataset):
+        dataset = planner.dataset(result.cell.dataset)
+        update = {"dataset_digest": dataset.data.digest, "environment": environment_of(dataset)}
+        now = now.model_copy(update=update)
+    return "; ".join(was.differences(now))
+
+
+def environment_of(dataset: datasets.Dataset) -> str:
+    """The environment as part of a key: its id with version, its arguments and time limit."""
+    return dataset.environment.identity if dataset.environment else "none"
+
+
+def at_hand(name: str) -> bool:
+    """Whether the dataset is on this machine, so that asking for it builds and fetches nothing."""
+    here = local_ids()
+    try:
+        return all(term.id in here for term in expression.parse(name).terms)
+    except ZooError:
+        return False
+
+
+def single(
+    algorithm: str,
+    dataset: str,
+    *,
+    seed: int = 0,
+    settings: Mapping[str, Any] | list[str] | tuple[str, ...] = (),
+    tuned: bool = False,
+    protocol: Protocol | None = None,
+    device: str = "cpu",
+    threads: int = 1,
+    registry: Registry | None = None,
+) -> Job:
+    """The job of one run outside of any track, at the algorithm's own budget."""
+    track = Track(name="train", summary="", datasets=(), protocol=protocol or Protocol())
+    cell = Cell(
+        algorithm=algorithm,
+        variant="tuned" if tuned else "default",
+        settings=parse_assignments(settings),
+        dataset=str(expression.parse(dataset)),
+        seed=seed,
+    )
+    planner = Planner(track, registry)
+    planner.resolved(cell)
+    return planner.job(cell, device, threads)

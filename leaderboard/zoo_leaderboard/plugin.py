@@ -1,0 +1,17 @@
+"""How the leaderboard joins the command `zoo`: as a plugin like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import click
+
+from zoo_core import hookimpl
+
+
+@hookimpl
+def zoo_commands() -> Iterable[click.Command]:
+    """The commands `datasets`, `train`, `evaluate` and `leaderboard`."""
+    from zoo_leaderboard.commands import datasets, evaluate, leaderboard, train
+
+    return (datasets, train, evaluate, leaderboard)

@@ -1,0 +1,130 @@
+"""Plan and run in one call: `zoo leaderboard run` and `zoo_leaderboard.run`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from zoo_leaderboard.planning import Planned, Variant, plan, review
+from zoo_leaderboard.progress import Display
+from zoo_leaderboard.runner import Summary, run_planned
+from zoo_leaderboard.store import Store
+from zoo_leaderboard.track import Track, load_track
+
+
+def prepare(
+    track: Track | Path | str = "demo",
+    *,
+    algorithms: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    seeds: Sequence[int] | None = None,
+    settings: Mapping[str, Any] | list[str] | tuple[str, ...] = (),
+    variants: Sequence[Variant] = (),
+    store: Store | Path | str | None = None,
+    device: str = "cpu",
+    threads: int = 1,
+    warn: Callable[[str], None] = lambda line: None,
+) -> list[Planned]:
+    """The plan of a track and what the store has of it; changes nothing.
+
+    See `zoo_leaderboard.planning.plan` for the arguments.
+    """
+    loaded = track if isinstance(track, Track) else load_track(track)
+    jobs = plan(
+        loaded,
+        algorithms=algorithms,
+        datasets=datasets,
+        seeds=seeds,
+        settings=settings,
+        variants=variants,
+        device=device,
+        threads=threads,
+        warn=warn,
+    )
+    return review(jobs, store if isinstance(store, Store) else Store(store))
+
+
+def carry_out(
+    planned: Sequence[Planned],
+    store: Store,
+    display: Display,
+    *,
+    workers: int | None = None,
+    retry_failed: bool = False,
+    time_limit: float | None = None,
+) -> Summary:
+    """Notes the plan in the store, so that what is missing is known, and runs it."""
+    store.check_writable()
+    for track in {p.job.track for p in planned}:
+        store.remember(track, {p.job.key: p.job.cell for p in planned if p.job.track == track})
+    return run_planned(
+        planned,
+        store,
+        display,
+        workers=workers,
+        retry_failed=retry_failed,
+        time_limit=time_limit,
+    )
+
+
+def run(
+    track: Track | Path | str = "demo",
+    *,
+    algorithms: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    seeds: Sequence[int] | None = None,
+    settings: Mapping[str, Any] | list[str] | tuple[str, ...] = (),
+    variants: Sequence[Variant] = (),
+    store: Store | Path | str | None = None,
+    device: str = "cpu",
+    threads: int = 1,
+    workers: int | None = None,
+    retry_failed: bool = False,
+    time_limit: float | None = None,
+    display: Display | None = None,
+    warn: Callable[[str], None] = lambda line: None,
+) -> Summary:
+    """Runs what a store lacks of a track, each job in a process of its own.
+
+    Args:
+        track: A track, its name, or the path of its file.
+        algorithms: Names; none for every installed one.
+        datasets: Ids or expressions; none for the track's.
+        seeds: None for the track's.
+        settings: Changes by path for every algorithm; they make rows of their own.
+        variants: `default`, `tuned` or both; none for the track's.
+        store: A store or its folder; none for `$ZOO_RUNS`, else `runs`.
+        device: Where the jobs train.
+        threads: Of each job.
+        workers: Jobs at a time; none for as many as fit the cores.
+        retry_failed: Whether failed and damaged cells are run again.
+        time_limit: Seconds a job may take.
+        display: Told of the progress; none for silence.
+        warn: Told of the track's datasets that cannot be had.
+
+    Raises:
+        ZooError: unknown names, bad values, or a store that cannot be written. A job's own
+            failure is in the summary and in its record, and raises nothing.
+    """
+    store = store if isinstance(store, Store) else Store(store)
+    planned = prepare(
+        track,
+        algorithms=algorithms,
+        datasets=datasets,
+        seeds=seeds,
+        settings=settings,
+        variants=variants,
+        store=store,
+        device=device,
+        threads=threads,
+        warn=warn,
+    )
+    return carry_out(
+        planned,
+        store,
+        display or Display(),
+        workers=workers,
+        retry_failed=retry_failed,
+        time_limit=time_limit,
+    )

@@ -1,0 +1,196 @@
+"""What one run left behind: a record that can be read without the code that made it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA = 1
+"""Raised when a field changes its meaning; readers refuse a newer one."""
+
+
+class Record(BaseModel):
+    """Base of all records: immutable; unknown fields of newer writers are ignored."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+class Protocol(Record):
+    """How a track evaluates. Part of a run's key: other values are other results."""
+
+    episodes: int = Field(default=10, ge=1)
+    """Episodes per evaluation, each in an environment copy of its own."""
+    evaluations: int = Field(default=10, ge=1, le=100)
+    """Evaluations after the one before training, evenly spaced; the last is the score."""
+    seed: int = Field(default=1_000_000, ge=0)
+    """Of the environments: copy i starts from seed + i, for every algorithm and every run."""
+    episode_limit: int = Field(default=10_000, ge=1)
+    """Steps after which an episode is cut where the environment itself sets no limit."""
+    version: int = 1
+    """Raised when the evaluation's code can change a score."""
+
+
+class ReferenceScores(Record):
+    """The returns that stand for 0 and 100."""
+
+    min: float
+    max: float
+    source: str
+    """Where the two numbers are from."""
+
+    def normalized(self, value: float) -> float:
+        """A return as a score: 0 at `min`, 100 at `max`."""
+        return 100.0 * (value - self.min) / (self.max - self.min)
+
+
+class Evaluation(Record):
+    """One evaluation of one way of acting."""
+
+    step: int
+    act: str
+    returns: tuple[float, ...]
+    """Every episode's undiscounted return, by environment copy."""
+    lengths: tuple[int, ...]
+    """Every episode's steps."""
+    seconds: float = 0.0
+
+    @property
+    def mean_return(self) -> float:
+        """The mean of the episodes' returns."""
+        return math.fsum(self.returns) / len(self.returns)
+
+
+class Failure(Record):
+    """Why a run has no score."""
+
+    kind: Literal["diverged", "error", "killed", "timeout"]
+    """A NaN or infinity; an exception; a process that died; a time limit."""
+    reason: str
+    """One line."""
+    traceback: str = ""
+    step: int = 0
+    """The last step that was reported."""
+
+
+class Ingredients(Record):
+    """Everything that decides a run's outcome; its hash is the run's key."""
+
+    sources: dict[str, str]
+    """Hash by module or package of the code: the plugin's and that of the parts and losses used."""
+    semantics: int
+    """`zoo_core.SEMANTICS`."""
+    config: dict[str, Any]
+    """Every setting's resolved value by path."""
+    dataset: str
+    """Dataset id or expression."""
+    dataset_digest: str
+    """Hash of the dataset's contents."""
+    environment: str
+    """The environment's id with its version, such as `Hopper-v5`."""
+    protocol: Protocol
+    seed: int
+
+    def differences(self, now: Ingredients) -> list[str]:
+        """What changed from these to `now`, each in a few words."""
+        found: list[str] = []
+        changed = sorted(
+            name
+            for name in {*self.sources, *now.sources}
+            if self.sources.get(name) != now.sources.get(name)
+        )
+        if changed:
+            found.append(f"code of {', '.join(changed)}")
+        if self.semantics != now.semantics:
+            found.append(f"core semantics {self.semantics} -> {now.semantics}")
+        for path in sorted({*self.config, *now.config}):
+            was, value = self.config.get(path), now.config.get(path)
+            if was != value:
+                found.append(f"{path} {was} -> {value}")
+        for label in ("dataset", "dataset_digest", "environment", "seed"):
+            if getattr(self, label) != getattr(now, label):
+                found.append(f"{label.replace('_', ' ')}")
+        if self.protocol != now.protocol:
+            found.append("evaluation protocol")
+        return found
+
+
+class Cell(Record):
+    """One place in the leaderboard: a row, a dataset and a seed."""
+
+    algorithm: str
+    variant: Literal["default", "tuned"] = "default"
+    """`default`: one config for every dataset; `tuned`: the paper's values by dataset."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """What the user set by hand, by path; makes a row of its own."""
+    dataset: str
+    seed: int
+
+    @property
+    def row(self) -> str:
+        """The row's label: `td3_bc`, `td3_bc (tuned)`, `td3_bc (critic.hidden=64)`."""
+        notes: list[str] = [] if self.variant == "default" else [self.variant]
+        notes += [f"{path}={value}" for path, value in sorted(self.settings.items())]
+        return self.algorithm + (f" ({', '.join(notes)})" if notes else "")
+
+    def __str__(self) -> str:
+        return f"{self.row} on {self.dataset}, seed {self.seed}"
+
+    def __hash__(self) -> int:
+        return hash((self.row, self.dataset, self.seed))
+
+
+class Times(Record):
+    """Seconds spent, over all attempts."""
+
+    training: float = 0.0
+    evaluation: float = 0.0
+    setup: float = 0.0
+    """Loading, building and resuming."""
+    finished_at: str = ""
+    """UTC, ISO 8601."""
+    attempts: int = 1
+    """Processes that worked on the run; more than one where it was resumed."""
+
+
+class Result(Record):
+    """One finished or failed run."""
+
+    schema_version: int = SCHEMA
+    key: str
+    """The hash of `ingredients`."""
+    track: str
+    cell: Cell
+    status: Literal["finished", "failed"]
+    ingredients: Ingredients
+    total_steps: int
+    """Training steps over all stages."""
+    act: str = ""
+    """The headline way of acting; the others are evaluated at the end only."""
+    external: bool = False
+    """Whether a learner outside the core trained it (`AlgorithmSpec.fit`)."""
+    evaluations: tuple[Evaluation, ...] = ()
+    """In order of steps; the headline first at the last step."""
+    reference: ReferenceScores | None = None
+    """None where the dataset has no reference scores: scores are then raw returns."""
+    score: float | None = None
+    """The last checkpoint's normalised score, or its raw return without a reference."""
+    failure: Failure | None = None
+    times: Times = Times()
+    machine: dict[str, str] = Field(default_factory=dict)
+    """Hardware, device, threads and engine."""
+    versions: dict[str, str] = Field(default_factory=dict)
+    """Python's and every involved distribution's."""
+
+    def curve(self, act: str | None = None) -> list[tuple[int, float]]:
+        """(step, score) of every evaluation of a way of acting; none for the headline."""
+        wanted = act or self.act
+        return [(e.step, self.scored(e)) for e in self.evaluations if e.act == wanted]
+
+    def scored(self, evaluation: Evaluation) -> float:
+        """An evaluation's normalised score, or its raw return without a reference."""
+        value = evaluation.mean_return
+        return value if self.reference is None else self.reference.normalized(value)

@@ -1,0 +1,146 @@
+"""A saved policy, evaluated again: `zoo evaluate` and `zoo_leaderboard.evaluate`."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from zoo_core import Agent, GeneratorNoise
+from zoo_core.errors import ZooError
+from zoo_core.noise import stream_seed
+from zoo_core.registry import Registry
+from zoo_core.training import usable_device
+from zoo_leaderboard import datasets
+from zoo_leaderboard.evaluation import Evaluator
+from zoo_leaderboard.execution import reference_of
+from zoo_leaderboard.result import Protocol, ReferenceScores, Result
+from zoo_leaderboard.store import Damaged, agent_beside, read
+from zoo_leaderboard.training import AGENT, RECORD
+
+
+class Evaluated(NamedTuple):
+    """What a policy did."""
+
+    algorithm: str
+    dataset: str
+    act: str
+    returns: tuple[float, ...]
+    """Every episode's undiscounted return."""
+    lengths: tuple[int, ...]
+    """Every episode's steps."""
+    reference: ReferenceScores | None
+
+    @property
+    def mean_return(self) -> float:
+        """The mean over episodes."""
+        return statistics.fmean(self.returns)
+
+    @property
+    def score(self) -> float | None:
+        """The normalised score; none without reference scores."""
+        return self.reference.normalized(self.mean_return) if self.reference else None
+
+    @property
+    def standard_error(self) -> float | None:
+        """Of the mean return, over episodes; none for a single episode."""
+        n = len(self.returns)
+        return statistics.stdev(self.returns) / n**0.5 if n > 1 else None
+
+
+def evaluate(
+    path: Path | str,
+    *,
+    episodes: int = 20,
+    dataset: str | None = None,
+    act: str | None = None,
+    seed: int | None = None,
+    device: str = "cpu",
+    registry: Registry | None = None,
+) -> Evaluated:
+    """Evaluates a run's policy or a checkpoint in its environment.
+
+    Args:
+        path: A run's folder, its record (`.json`), or a policy's or trainer's file (`.pt`).
+        episodes: One in each of that many copies of the environment.
+        dataset: Whose environment and reference scores to use; none for the run's own.
+        act: A named way of acting; none for the headline.
+        seed: Of the environments; none for the run's protocol's.
+        device: Where the policy acts.
+        registry: What is registered; none for the installed plugins.
+
+    Raises:
+        ZooError: nothing readable at `path`, or a dataset that does not fit the policy.
+    """
+    file, record = locate(Path(path))
+    agent = Agent.load(file, registry=registry)
+    name = dataset or (record.cell.dataset if record else None)
+    if name is None:
+        raise ZooError(f"{file} does not say which environment it is for; name its --dataset")
+    found = datasets.find(name)
+    if found.space != agent.space:
+        raise ZooError(
+            f"the policy takes {agent.space.observation_dim} observations and gives "
+            f"{agent.space.action_dim} actions; '{name}' has {found.space.observation_dim} and "
+            f"{found.space.action_dim}"
+        )
+    chosen = agent.recipe.act(act).name
+    place = usable_device(device)
+    agent.to(place)
+    agent.eval()
+    usual = record.ingredients.protocol if record else Protocol()
+    start = usual.seed if seed is None else seed
+    protocol = usual.model_copy(update={"episodes": episodes, "seed": start})
+    generator = torch.Generator(place)
+    generator.manual_seed(stream_seed("zoo evaluate", start, chosen))
+    noise = GeneratorNoise(generator)
+    with Evaluator(found.make_env, protocol, place) as evaluator:
+        played = evaluator(lambda observations: agent.act(observations, noise, chosen))
+    reference = reference_of(found)
+    return Evaluated(
+        agent.recipe.name, found.name, chosen, played.returns, played.lengths, reference
+    )
+
+
+def locate(path: Path) -> tuple[Path, Result | None]:
+    """The policy's file and the run's record, where there is one.
+
+    Raises:
+        ZooError: there is neither a policy nor a record with one.
+    """
+    if path.is_dir():
+        path = _in_folder(path)
+    if not path.exists():
+        raise ZooError(f"no run or checkpoint at {path}")
+    if path.suffix == ".json":
+        return _policy_of(path)
+    records = [path.with_name(RECORD)] if path.name == AGENT else []
+    if path.name.endswith(".agent.pt"):
+        records.append(path.with_name(path.name.removesuffix(".agent.pt") + ".json"))
+    for record in records:
+        found = read(record) if record.exists() else None
+        if isinstance(found, Result):
+            return path, found
+    return path, None
+
+
+def _in_folder(folder: Path) -> Path:
+    for name in (RECORD, AGENT, "checkpoint.pt", "unfinished/checkpoint.pt"):
+        if (folder / name).exists():
+            return folder / name
+    raise ZooError(f"{folder} holds no run: neither {RECORD} nor a checkpoint")
+
+
+def _policy_of(path: Path) -> tuple[Path, Result]:
+    found = read(path)
+    if isinstance(found, Damaged):
+        raise ZooError(str(found))
+    if found.failure is not None:
+        raise ZooError(f"the run {path} failed and left no policy: {found.failure.reason}")
+    for file in (agent_beside(path), path.with_name(AGENT)):
+        if file.exists():
+            return file, found
+    what = "an external learner leaves none" if found.external else "its file is missing"
+    raise ZooError(f"the run {path} has no policy to evaluate: {what}")

@@ -1,0 +1,143 @@
+"""One run outside of any track: `zoo train` and `zoo_leaderboard.train`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from zoo_core import Agent
+from zoo_core.errors import ZooError
+from zoo_core.registry import Registry
+from zoo_leaderboard.execution import Place, Report, execute
+from zoo_leaderboard.planning import Job, single
+from zoo_leaderboard.result import Protocol, Result
+from zoo_leaderboard.store import Damaged, default_root, read, write_atomically
+
+RECORD = "result.json"
+AGENT = "agent.pt"
+
+
+class Trained(NamedTuple):
+    """A finished run."""
+
+    folder: Path
+    """Holds `result.json` and `agent.pt`."""
+    result: Result
+    already: bool
+    """Whether it had been finished before, by the same code, data and settings."""
+
+    @property
+    def agent(self) -> Agent:
+        """The policy at the last step; an external learner leaves none.
+
+        Raises:
+            BadCheckpoint: its file is missing or damaged.
+        """
+        return Agent.load(self.folder / AGENT)
+
+
+def default_folder(job: Job) -> Path:
+    """Where a run goes when nothing is said: its own folder below the store's `train`."""
+    dataset = job.cell.dataset.replace("/", ".")
+    name = f"{job.cell.algorithm}-{dataset}-seed{job.cell.seed}-{job.key[:8]}"
+    return default_root() / "train" / name
+
+
+def train(
+    algorithm: str,
+    dataset: str,
+    *,
+    seed: int = 0,
+    settings: Mapping[str, Any] | list[str] | tuple[str, ...] = (),
+    tuned: bool = False,
+    device: str = "cpu",
+    out: Path | str | None = None,
+    episodes: int = 10,
+    evaluations: int = 10,
+    threads: int | None = None,
+    report: Report = lambda progress: None,
+    registry: Registry | None = None,
+) -> Trained:
+    """Trains and evaluates one algorithm on one dataset, in this process.
+
+    An interrupted run goes on from its checkpoint when it is asked for again; a finished one is
+    given back as it is.
+
+    Args:
+        algorithm: A registered algorithm.
+        dataset: An id or an expression.
+        seed: Of the training.
+        settings: Values by path, or assignments such as `critic.hidden=512`.
+        tuned: Whether the paper's values for the dataset apply.
+        device: `cpu` or `cuda`.
+        out: The run's folder; none for one of its own below the store.
+        episodes: Per evaluation.
+        evaluations: After the one before training, evenly spaced.
+        threads: Of torch; none for as many as it would use.
+        report: Told of the progress.
+        registry: What is registered; none for the installed plugins.
+
+    Raises:
+        ZooError: unknown names, bad values, data that cannot be had, a folder that cannot be
+            written or holds another run.
+        Diverged: the training is no longer finite.
+    """
+    job = single(
+        algorithm,
+        dataset,
+        seed=seed,
+        settings=settings,
+        tuned=tuned,
+        protocol=Protocol(episodes=episodes, evaluations=evaluations),
+        device=device,
+        threads=threads or torch.get_num_threads(),
+        registry=registry,
+    )
+    folder = Path(out) if out is not None else default_folder(job)
+    before = _before(folder, job)
+    if before is not None:
+        return Trained(folder, before, True)
+    check_folder(folder)
+    work = folder / "unfinished"
+    result = execute(job, Place(folder / AGENT, work), report, registry=registry)
+    write_atomically(folder / RECORD, result.model_dump_json(indent=1) + "\n")
+    _clear(work)
+    return Trained(folder, result, False)
+
+
+def _before(folder: Path, job: Job) -> Result | None:
+    """The finished record of the same run in the folder."""
+    path = folder / RECORD
+    if not path.exists():
+        return None
+    found = read(path)
+    if isinstance(found, Damaged):
+        raise ZooError(f"{found}; remove it or choose another folder with --out")
+    if found.key != job.key:
+        changed = "; ".join(found.ingredients.differences(job.ingredients)[:3])
+        raise ZooError(f"{folder} holds another run ({changed}); choose another folder with --out")
+    return found
+
+
+def check_folder(folder: Path) -> None:
+    """Makes a folder and tries it, before any work is spent.
+
+    Raises:
+        ZooError: it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ZooError(f"cannot write to {folder}: {error.strerror or error}") from None
+    if not os.access(folder, os.W_OK):
+        raise ZooError(f"cannot write to {folder}: permission denied")
+
+
+def _clear(work: Path) -> None:
+    import shutil
+
+    shutil.rmtree(work, ignore_errors=True)

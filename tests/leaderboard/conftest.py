@@ -1,0 +1,3 @@
+from worlds import home, world
+
+__all__ = ["home", "world"]

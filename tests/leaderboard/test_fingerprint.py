@@ -1,0 +1,117 @@
+import sys
+from types import SimpleNamespace
+
+import pytest
+import zoo_trouble
+from zoo_leaderboard import fingerprint
+from zoo_leaderboard.fingerprint import digest, files_digest, source_digest, sources, syntax
+
+from zoo_core import load
+from zoo_core.recipe import resolve
+from zoo_core.registry import Plugin
+
+CODE = '''
+"""A module."""
+class A:
+    """What it is."""
+    x: int = 1
+    """What x is."""
+    def f(self):
+        return "text"  # why
+'''
+SAME = """
+class A:
+    x: int = 1
+    def f(self):
+
+        return ("text")
+"""
+
+
+@pytest.fixture(autouse=True)
+def _fresh_cache():
+    source_digest.cache_clear()
+    yield
+    source_digest.cache_clear()
+
+
+def test_docstrings_comments_and_layout_do_not_matter():
+    assert syntax(CODE) == syntax(SAME)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("x: int = 1", "x: int = 2"), ('"text"', '"other"'), ("def f", "def g")]
+)
+def test_code_matters(old, new):
+    assert syntax(CODE) != syntax(CODE.replace(old, new))
+
+
+def test_constants_of_different_types_differ():
+    assert syntax("x = 1") != syntax("x = 1.0") != syntax("x = True")
+
+
+def test_files_count_by_name_and_broken_ones_by_their_bytes(tmp_path):
+    one, two = tmp_path / "a.py", tmp_path / "b.py"
+    one.write_text("x = 1")
+    two.write_text("y = 2")
+    assert files_digest([("a", one), ("b", two)]) == files_digest([("b", two), ("a", one)])
+    assert files_digest([("a", one), ("b", two)]) != files_digest([("b", one), ("a", two)])
+    before = files_digest([("a", one)])
+    one.write_text("x = = 1")
+    broken = files_digest([("a", one)])
+    one.write_text("x = = 1  # really")
+    assert len({before, broken, files_digest([("a", one)])}) == 3
+
+
+def test_a_package_counts_as_a_whole(tmp_path, monkeypatch):
+    package = tmp_path / "made_up_plugin"
+    (package / "inner").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "inner" / "helper.py").write_text("x = 1")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = source_digest("made_up_plugin.inner.helper")
+    source_digest.cache_clear()
+    assert source_digest("made_up_plugin") == before
+    source_digest.cache_clear()
+    (package / "inner" / "helper.py").write_text("x = 2")
+    assert source_digest("made_up_plugin") != before
+    assert "made_up_plugin" not in sys.modules
+
+
+def registry():
+    found = load(only=())
+    found.add(zoo_trouble, Plugin("trouble", "zoo-trouble", "1.0", "zoo_trouble"))
+    assert not found.failures
+    return found
+
+
+def test_the_plugin_and_every_part_and_loss_that_it_uses_count():
+    known = registry()
+    used = sources(resolve("steady", registry=known), known)
+    assert set(used) == {"zoo_trouble", "zoo_core.builtin.deterministic"}
+    swapped = sources(resolve("steady", ["sampler=gaussian"], registry=known), known)
+    assert set(swapped) == {"zoo_trouble", "zoo_core.builtin.gaussian"}
+    other = sources(resolve("steady", ["train.actor.trouble_steady=nll"], registry=known), known)
+    assert "zoo_core.builtin.nll" in other
+
+
+def test_what_has_no_source_is_reported():
+    with pytest.raises(FileNotFoundError, match="no Python source"):
+        source_digest("no_such_module_anywhere")
+
+
+def test_the_digest_does_not_depend_on_the_order_of_keys():
+    assert digest({"a": 1, "b": [1, 2]}) == digest({"b": [1, 2], "a": 1})
+    assert digest({"a": 1}) != digest({"a": 1.5})
+    assert len(digest({})) == 32
+
+
+def test_shared_settings_of_the_core_do_not_hide_the_plugin():
+    known = registry()
+    outsider = known.algorithms["outsider"]
+    assert outsider.spec.config.__module__.startswith("zoo_core")
+    assert fingerprint._modules(outsider) == {"zoo_trouble"}
+    spec = SimpleNamespace(config=object, build=object)
+    assert "builtins" not in fingerprint._modules(
+        SimpleNamespace(spec=spec, plugin=outsider.plugin)
+    )

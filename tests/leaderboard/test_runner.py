@@ -1,0 +1,164 @@
+"""Real processes: jobs that fail in every way, and the store that they leave behind."""
+
+import threading
+
+import pytest
+import zoo_leaderboard
+from worlds import BANDIT
+from zoo_leaderboard.planning import plan, review
+from zoo_leaderboard.result import Protocol
+from zoo_leaderboard.store import Store
+from zoo_leaderboard.track import Track
+
+from zoo_core import ZooError
+
+TRACK = Track(
+    name="trouble",
+    summary="made up",
+    datasets=[BANDIT],
+    seeds=[0],
+    protocol=Protocol(episodes=2, evaluations=2),
+    defaults={"steps": 100, "batch_size": 16},
+)
+REASONS = {
+    "raises": ("error", "ValueError: the plugin's own mistake"),
+    "exits": ("error", "SystemExit: the code called sys.exit(enough)"),
+    "quits": ("error", "the process ended with code 9: last words"),
+    "killed": ("killed", "the process was killed by SIGKILL (out of memory?)"),
+    "crashes": ("error", "the process crashed with SIGSEGV"),
+    "hangs": ("timeout", "over the time limit of 6 s"),
+    "diverges": ("diverged", "actor/trouble_diverges is nan"),
+}
+
+
+def test_a_job_that_fails_costs_its_own_cell_and_nothing_else(world):
+    store = Store(world / "runs")
+    names = ["steady", "outsider", *REASONS]
+    summary = zoo_leaderboard.run(TRACK, algorithms=names, store=store, workers=2, time_limit=6)
+    assert summary.finished == 2
+    assert {job.cell.algorithm for job, _ in summary.failures} == set(REASONS)
+    assert not summary.ok
+
+    results, damaged = store.load()
+    assert damaged == []
+    found = {result.cell.algorithm: result for result in results}
+    for name, (kind, reason) in REASONS.items():
+        failure = found[name].failure
+        assert failure.kind == kind
+        assert reason in failure.reason
+        # What was evaluated before the end is kept.
+        assert [e.step for e in found[name].evaluations] == [0]
+    assert "misbehave" in found["raises"].failure.traceback
+    assert found["steady"].score is not None
+    assert found["outsider"].external
+    assert [e.step for e in found["steady"].evaluations] == [0, 50, 100]
+
+    board = zoo_leaderboard.load(store, TRACK)
+    text = board.table()
+    for _, reason in REASONS.values():
+        assert reason in text.replace("\\", "")
+    assert "outsider \\[external\\]" in text
+    assert set(board.aggregates) == {"steady", "outsider"}
+
+    # Once more: nothing that is finished or failed by its own fault runs again.
+    planned = review(plan(TRACK, algorithms=names), store)
+    again = {p.job.cell.algorithm: (p.state, p.retry) for p in planned}
+    assert again["steady"] == ("finished", False)
+    assert again["killed"] == ("failed", True)
+    assert again["raises"] == ("failed", False)
+    before = {p: p.stat().st_mtime_ns for p in store.root.rglob("*.json") if "plans" not in str(p)}
+    summary = zoo_leaderboard.run(TRACK, algorithms=["steady", "raises"], store=store)
+    assert (summary.finished, summary.already, len(summary.failures)) == (0, 1, 1)
+    assert before == {p: p.stat().st_mtime_ns for p in before}
+
+
+def test_two_runners_share_a_store_and_no_job_runs_twice(world):
+    store = Store(world / "runs")
+    done = []
+
+    def go():
+        settings = {"delay": 0.004}
+        done.append(
+            zoo_leaderboard.run(
+                TRACK,
+                algorithms=["steady"],
+                seeds=(0, 1, 2, 3),
+                settings=settings,
+                store=store,
+                workers=1,
+            )
+        )
+
+    threads = [threading.Thread(target=go) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(summary.ok for summary in done)
+    results, _ = store.load()
+    assert len(results) == 4
+    # A second attempt would have resumed, and counted itself.
+    assert [result.times.attempts for result in results] == [1, 1, 1, 1]
+    assert not list((store.root / "unfinished").iterdir())
+
+
+def test_stale_results_are_shown_and_neither_used_nor_lost(world):
+    store = Store(world / "runs")
+    source = world.parent / "site" / "zoo_trouble.py"
+    zoo_leaderboard.run(TRACK, algorithms=["steady"], store=store)
+    (old,), _ = store.load()
+
+    def reviewed():
+        from zoo_leaderboard.fingerprint import source_digest
+
+        from zoo_core import registry
+
+        registry.installed.cache_clear()
+        source_digest.cache_clear()
+        (item,) = review(plan(TRACK, algorithms=["steady"]), store)
+        return item
+
+    source.write_text(
+        source.read_text().replace('"""Seconds per call."""', '"""Other words."""  #')
+    )
+    assert reviewed().state == "finished"
+    source.write_text(source.read_text().replace("CALLS = 30", "CALLS = 31"))
+    item = reviewed()
+    assert item.state == "missing"
+    assert item.note == "stale result: code of zoo_trouble changed"
+    board = zoo_leaderboard.load(store, TRACK)
+    assert "†" in board.table()
+    assert "code of zoo\\_trouble" in board.table()
+    assert board.aggregates == {}
+    assert list(board.scores()["state"]) == ["stale"]
+
+    zoo_leaderboard.run(TRACK, algorithms=["steady"], store=store)
+    results, _ = store.load()
+    assert old in results
+    assert len(results) == 2
+    assert "†" not in zoo_leaderboard.load(store, TRACK).table()
+
+
+def test_a_changed_protocol_or_budget_is_another_key(world):
+    (job,) = plan(TRACK, algorithms=["steady"])
+    for changes in (
+        {"protocol": Protocol(episodes=3, evaluations=2)},
+        {"defaults": {"steps": 101, "batch_size": 16}},
+        {"seeds": (1,)},
+    ):
+        (other,) = plan(TRACK.model_copy(update=changes), algorithms=["steady"])
+        assert other.key != job.key
+    (same,) = plan(
+        TRACK.model_copy(update={"name": "other", "notes": ("x",)}), algorithms=["steady"]
+    )
+    assert same.key == job.key
+
+
+def test_the_tuned_variant_is_planned_where_there_are_values(world):
+    variants = ("default", "tuned")
+    plain = TRACK.model_copy(update={"defaults": {"steps": 100}})
+    jobs = plan(plain, algorithms=["steady", "outsider"], variants=variants)
+    assert [job.cell.row for job in jobs] == ["steady", "steady (tuned)", "outsider"]
+    assert jobs[1].ingredients.config["batch_size"] == 32
+    with pytest.raises(ZooError, match="no tuned values"):
+        plan(plain, algorithms=["outsider"], variants=("tuned",))

@@ -1,0 +1,221 @@
+import csv
+import io
+import json
+import re
+
+import pytest
+from synthetic import synthetic
+from zoo_leaderboard import tables
+from zoo_leaderboard.board import load
+from zoo_leaderboard.plots import MARKERS, PALETTE, styles
+from zoo_leaderboard.result import Cell
+from zoo_leaderboard.store import Store
+from zoo_leaderboard.track import Track
+
+from zoo_core import UnknownName, ZooError
+
+TRACK = Track(
+    name="demo",
+    summary="made up",
+    reduced=True,
+    datasets=["a-v0", "b/c-v1", "unused-v0"],
+)
+
+
+def board(tmp_path, *results, planned=None):
+    store = Store(tmp_path / "runs")
+    store.root.mkdir()
+    for result in results:
+        store.put(result)
+    if planned:
+        store.remember("demo", planned)
+    return load(store, TRACK, check=False)
+
+
+@pytest.fixture
+def full(tmp_path):
+    """Two rows with everything finished and one with gaps of every kind."""
+    results = []
+    for name, level in (("good", 80.0), ("weak", 20.0)):
+        for dataset in ("a-v0", "b/c-v1"):
+            for seed in range(3):
+                curve = (0.0, level + 9.0 + seed, level, level - 3.0, level + seed)
+                results.append(synthetic(name, dataset, seed, curve))
+    return board(tmp_path, *results)
+
+
+def line_of(text, label):
+    return next(line for line in text.splitlines() if line.startswith(f"| {label} "))
+
+
+def test_the_score_is_the_last_checkpoints_and_the_others_are_named(full):
+    aggregate = full.aggregates["good"]
+    assert aggregate.mean == pytest.approx(81.0)
+    # Per seed s: (80 + 77 + 80 + s) / 3, and the best 89 + s.
+    assert aggregate.last == pytest.approx(79.0 + 1 / 3)
+    assert aggregate.best == pytest.approx(90.0)
+    line = line_of(full.table(), "good")
+    assert "81.0 ± 1.0 (3)" in line
+    assert "79.3" in line
+    assert "90.0" in line
+    header = full.table().split("\n| algorithm")[1].splitlines()[0]
+    assert "mean of last 3" in header
+    assert "best over time" in header
+
+
+def test_the_best_row_comes_first_and_the_budget_is_shown(full):
+    assert [row.label for row in full.rows] == ["good", "weak"]
+    text = full.table()
+    assert "Track demo: made up" in text
+    assert "100, reduced" in line_of(text, "good")
+    assert "Reference of a-v0: 0 to 200 (made up)" in text
+    assert "Not run of this track: unused-v0." in text
+    assert full.improvements["good", "weak"].value == 1.0
+
+
+def test_missing_failed_and_damaged_cells_are_marked(tmp_path):
+    store = Store(tmp_path / "runs")
+    for seed in range(3):
+        store.put(synthetic("good", "a-v0", seed))
+        store.put(synthetic("good", "b/c-v1", seed))
+    store.put(synthetic("bad", "a-v0", 0))
+    store.put(synthetic("bad", "a-v0", 1, failure="ValueError: no <b>bold</b> | bars"))
+    store.put(synthetic("bad", "a-v0", 2)).write_text("{")
+    cells = [Cell(algorithm=n, dataset="b/c-v1", seed=0) for n in ("bad", "late")]
+    store.remember("demo", {str(i): cell for i, cell in enumerate(cells)})
+    found = load(store, TRACK, check=False)
+    text = found.table()
+    assert "50.0 (1 of 3), failed \\[1\\], damaged \\[2\\]" in line_of(text, "bad")
+    assert "\\[1\\] ValueError: no \\<b\\>bold\\</b\\> \\| bars" in text
+    assert "missing" in line_of(text, "bad")
+    assert line_of(text, "late").count("missing") == 2
+    assert str(found.damaged[0].path.name) in text
+    # Rows without a finished cell do not take the others' aggregates away.
+    assert found.common == ["a-v0", "b/c-v1"]
+    assert set(found.aggregates) == {"good"}
+
+
+def test_aggregates_cover_what_every_row_has_finished(tmp_path):
+    results = [synthetic("x", d, s) for d in ("a-v0", "b/c-v1") for s in range(2)]
+    results += [synthetic("y", "a-v0", s) for s in range(3)]
+    results += [synthetic("y", "b/c-v1", 0), synthetic("y", "b/c-v1", 1, failure="no")]
+    found = board(tmp_path, *results)
+    assert found.common == ["a-v0"]
+    assert "finished: a-v0" in found.table()
+
+
+def test_raw_returns_are_marked_and_in_no_aggregate(tmp_path):
+    results = [synthetic(n, "a-v0", 0, reference=None) for n in ("x", "y")]
+    found = board(tmp_path, *results)
+    assert found.common == []
+    assert "a-v0 has no reference scores" in found.table()
+    assert "100.0 (1)" in line_of(found.table(), "x")
+
+
+def test_variants_settings_and_external_learners_are_rows_of_their_own(tmp_path):
+    found = board(
+        tmp_path,
+        synthetic("x", "a-v0", 0),
+        synthetic("x", "a-v0", 0, variant="tuned"),
+        synthetic("x", "a-v0", 0, settings={"critic.hidden": 64}),
+        synthetic("z", "a-v0", 0, external=True),
+        synthetic("x", "a-v0", 0, track="elsewhere"),
+    )
+    assert {row.label for row in found.rows} == {"x", "x (tuned)", "x (critic.hidden=64)", "z"}
+    assert "z \\[external\\]" in found.table()
+    assert len(found.results) == 4
+
+
+def test_minaris_mujoco_sets_carry_a_warning(tmp_path):
+    found = board(tmp_path, synthetic("x", "mujoco/hopper/medium-v0", 0))
+    assert "not comparable to published ones" in found.table()
+
+
+def test_csv_and_json_hold_the_same_numbers(full):
+    lines = list(csv.DictReader(io.StringIO(full.table("csv"))))
+    content = json.loads(full.table("json"))
+    assert len(lines) == 2 * 2 + 2
+    for row in content["rows"]:
+        for cell in row["cells"]:
+            line = next(
+                x for x in lines if x["row"] == row["row"] and x["dataset"] == cell["dataset"]
+            )
+            assert float(line["score_mean"]) == cell["score_mean"]
+            assert line["state"] == "finished"
+            assert float(line["reference_max"]) == 200.0
+        line = next(x for x in lines if x["row"] == row["row"] and x["dataset"] == "aggregate")
+        assert float(line["iqm"]) == row["aggregate"]["iqm"]["value"]
+    assert content["reduced"] is True
+    assert content["aggregated_datasets"] == ["a-v0", "b/c-v1"]
+
+
+def test_latex_is_balanced_and_escaped(tmp_path):
+    found = board(
+        tmp_path,
+        synthetic("td3_bc", "a-v0", 0),
+        synthetic("td3_bc", "a-v0", 1, failure="50% of $x_{1}^2 & ~#1 \\o/"),
+    )
+    text = found.table("latex")
+    for command in ("toprule", "midrule", "bottomrule", "end{tabular}", "end{table*}"):
+        assert text.count(f"\\{command}") == 1
+    assert r"td3\_bc" in text
+    assert r"50\% of \$x\_\{1\}\textasciicircum{}2 \& \textasciitilde{}\#1" in text
+    bare = re.sub(r"\\[{}]", "", text)
+    depth = 0
+    for character in bare:
+        depth += (character == "{") - (character == "}")
+        assert depth >= 0
+    assert depth == 0
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert len({len(re.findall(r"(?<!\\)&", row)) for row in rows}) == 1
+
+
+def test_an_empty_board_and_an_unknown_format(tmp_path):
+    found = board(tmp_path)
+    for style in tables.FORMATS:
+        assert found.table(style)
+    with pytest.raises(UnknownName, match="did you mean 'markdown'"):
+        found.table("markdwn")
+    with pytest.raises(ZooError, match="nothing to plot"):
+        found.plot(tmp_path / "x.png")
+
+
+def test_tables_do_not_depend_on_the_order_or_times_of_results(tmp_path):
+    results = [synthetic(n, "a-v0", s, (0.0, 1.1 * s)) for n in ("x", "y") for s in range(3)]
+    (tmp_path / "1").mkdir()
+    (tmp_path / "2").mkdir()
+    late = [
+        r.model_copy(update={"times": r.times.model_copy(update={"finished_at": str(9 - i)})})
+        for i, r in enumerate(results)
+    ]
+    one, two = board(tmp_path / "1", *results), board(tmp_path / "2", *reversed(late))
+    for style in tables.FORMATS:
+        assert one.table(style) == two.table(style)
+
+
+def test_scores_and_curves_are_pandas_data(full):
+    scores = full.scores()
+    assert len(scores) == 12
+    assert set(scores["state"]) == {"finished"}
+    assert scores.groupby("row")["score"].mean()["good"] == pytest.approx(81.0)
+    curves = full.curves()
+    assert len(curves) == 12 * 5
+    assert sorted(curves["step"].unique()) == [0, 25, 50, 75, 100]
+
+
+def test_the_figure_is_written(full, tmp_path):
+    for ending in ("png", "svg"):
+        path = full.plot(tmp_path / "deep" / f"curves.{ending}")
+        assert path.stat().st_size > 5000
+    with pytest.raises(ZooError, match="cannot write the figure"):
+        full.plot(tmp_path / "curves.nonsense")
+
+
+def test_a_rows_style_is_stable_and_no_two_share_one():
+    alone = styles(["td3_bc"])
+    together = styles(["td3_bc", "td3_bc"])
+    assert alone == together
+    many = [f"algorithm {i}" for i in range(len(PALETTE) * len(MARKERS))]
+    found = styles(many)
+    assert len(set(found.values())) == len(many)
+    assert len({colour for colour, _ in styles(many[: len(PALETTE)]).values()}) == len(PALETTE)

@@ -1,0 +1,104 @@
+"""A world of its own for tests that run real processes: plugin, data folder, store."""
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import zoo_trouble
+
+from zoo_core import registry
+
+BANDIT = "test/bandit-v0"
+PLUGINS = "leaderboard,trouble"
+
+
+def build_bandit(home: Path) -> None:
+    """Writes a small copy of the embedded bandit, whose episodes have one step, where datasets
+    are looked for: a set of 2,000 takes Minari's format seconds."""
+    from zoo_leaderboard.datasets.embedded.bandit import BUILDER, episodes
+    from zoo_leaderboard.datasets.embedded.builder import write
+
+    folder = home / "datasets" / BANDIT
+    folder.mkdir(parents=True)
+    small = replace(BUILDER, id=BANDIT, episodes=lambda: itertools.islice(episodes(), 80))
+    write(small, folder / "data")
+
+
+def install_trouble(site: Path) -> Path:
+    """Puts the plugin and its metadata into a folder, as pip would."""
+    site.mkdir(parents=True, exist_ok=True)
+    shutil.copy(zoo_trouble.__file__, site / "zoo_trouble.py")
+    info = site / "zoo_trouble-1.0.dist-info"
+    info.mkdir(exist_ok=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: zoo-trouble\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[zoo]\ntrouble = zoo_trouble\n")
+    return site
+
+
+def environment(site: Path, home: Path) -> dict[str, str]:
+    """The variables under which processes see only the leaderboard and the plugin."""
+    paths = [str(site), os.environ.get("PYTHONPATH", "")]
+    return {
+        "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+        "ZOO_HOME": str(home),
+        "ZOO_PLUGINS": PLUGINS,
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def zoo(*arguments: object, cwd: Path) -> subprocess.CompletedProcess:
+    """Runs the command `zoo` in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "zoo_core", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def processes_with(marker: str) -> list[int]:
+    """The processes whose environment holds `marker`, but for this one."""
+    found = []
+    for place in Path("/proc").iterdir():
+        if place.name.isdigit() and int(place.name) != os.getpid():
+            try:
+                if marker.encode() in (place / "environ").read_bytes():
+                    state = (place / "stat").read_text().rpartition(")")[2].split()[0]
+                    if state != "Z":
+                        found.append(int(place.name))
+            except OSError:
+                continue
+    return found
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory) -> Path:
+    """A data folder of its own, which holds a small bandit."""
+    folder = tmp_path_factory.mktemp("home")
+    build_bandit(folder)
+    return folder
+
+
+@pytest.fixture
+def world(tmp_path, home, monkeypatch) -> Path:
+    """A working folder in which this process and its children see the misbehaving plugin only."""
+    site = install_trouble(tmp_path / "site")
+    for name, value in environment(site, home).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("ZOO_RUNS", raising=False)
+    monkeypatch.delenv("MINARI_DATASETS_PATH", raising=False)
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setenv("ZOO_PLUGINS", PLUGINS)
+    monkeypatch.delitem(sys.modules, "zoo_trouble", raising=False)
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    registry.installed.cache_clear()
+    yield folder
+    registry.installed.cache_clear()

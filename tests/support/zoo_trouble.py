@@ -1,0 +1,115 @@
+"""A third party's plugin whose algorithms misbehave on purpose, each in its own way."""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+
+from pydantic import NonNegativeFloat
+
+from zoo_core import (
+    Act,
+    Adam,
+    AlgorithmConfig,
+    AlgorithmSpec,
+    Citation,
+    Config,
+    LossSpec,
+    Part,
+    Sampler,
+    Stage,
+    Term,
+    Transitions,
+    Update,
+    hookimpl,
+)
+
+CALLS = 30
+"""After how many calls of its loss an algorithm misbehaves."""
+
+
+class TroubleConfig(Config):
+    delay: NonNegativeFloat = 0.0
+    """Seconds per call."""
+
+
+class Settings(AlgorithmConfig):
+    delay: NonNegativeFloat = 0.0
+    """Seconds per step."""
+
+
+def misbehave(kind):
+    if kind == "raises":
+        raise ValueError("the plugin's own mistake")
+    if kind == "exits":
+        sys.exit("enough")
+    if kind == "quits":
+        print("last words", flush=True)
+        os._exit(9)
+    if kind == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if kind == "crashes":
+        ctypes.string_at(0)
+    if kind == "hangs":
+        time.sleep(3600)
+
+
+def loss_spec(kind):
+    def build(config):
+        calls = 0
+
+        def loss(context):
+            nonlocal calls
+            calls += 1
+            time.sleep(config.delay)
+            batch = context.batch
+            value = context.sampler.nll(batch.observations, batch.actions, context.noise).mean()
+            if calls > CALLS:
+                misbehave(kind)
+                if kind == "diverges":
+                    return value * float("nan")
+            return value
+
+        return loss
+
+    def reads(config):
+        return {"sampler": (Sampler,)}
+
+    return LossSpec(f"trouble_{kind}", TroubleConfig, build, reads)
+
+
+def algorithm(kind):
+    def stages(config):
+        term = Term(f"trouble_{kind}", delay=config.delay)
+        update = Update("actor", trains={"sampler": Adam()}, losses=(term,))
+        return (Stage("train", config.steps, (update,), batch=Transitions(size=config.batch_size)),)
+
+    return AlgorithmSpec(
+        name=kind,
+        config=Settings,
+        cite=Citation("Trouble", "Nobody", 2026, "https://example.org"),
+        parts=lambda config: {"sampler": Part("deterministic", hidden=8)},
+        stages=stages,
+        acts=lambda config: (Act(choose="mode"),),
+        tuned={"*/bandit-v0": {"batch_size": 32}},
+    )
+
+
+def fit(config, data, seed, device):
+    return lambda observations: observations.new_zeros(len(observations), data.space.action_dim)
+
+
+KINDS = ("steady", "raises", "exits", "quits", "killed", "crashes", "hangs", "diverges")
+
+
+@hookimpl
+def zoo_losses():
+    return [loss_spec(kind) for kind in KINDS]
+
+
+@hookimpl
+def zoo_algorithms():
+    cite = Citation("Outside", "Nobody", 2026, "https://example.org")
+    external = AlgorithmSpec("outsider", AlgorithmConfig, cite, fit=fit)
+    return [*(algorithm(kind) for kind in KINDS), external]
