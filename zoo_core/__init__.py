@@ -20,15 +20,14 @@ A plugin is a module with an entry point in the group `zoo`. The smallest one is
 of registered parts and losses::
 
     from zoo_core import AlgorithmConfig, AlgorithmSpec, Act, Adam, Citation, Part, Stage, Term
-    from zoo_core import Transitions, Update, hookimpl
+    from zoo_core import Update, hookimpl
 
     def parts(config):
         return {"sampler": Part("gaussian")}
 
     def stages(config):
         update = Update("actor", trains={"sampler": Adam()}, losses=(Term("nll"),))
-        batch = Transitions(size=config.batch_size)
-        return (Stage("train", config.steps, (update,), batch=batch),)
+        return (Stage("train", config.steps, (update,)),)
 
     def acts(config):
         return (Act(choose="mode"),)
@@ -45,7 +44,14 @@ from zoo_core.batch import Batch
 from zoo_core.config import AlgorithmConfig, Config, Setting
 from zoo_core.context import Context
 from zoo_core.data import OfflineData, Space
-from zoo_core.errors import BadCheckpoint, Diverged, Incompatible, UnknownName, ZooError
+from zoo_core.errors import (
+    BadCheckpoint,
+    BrokenPlugin,
+    Diverged,
+    Incompatible,
+    UnknownName,
+    ZooError,
+)
 from zoo_core.hookspecs import hookimpl
 from zoo_core.noise import GeneratorNoise, Noise
 from zoo_core.protocols import (
@@ -96,6 +102,7 @@ __all__ = [
     "Average",
     "BadCheckpoint",
     "Batch",
+    "BrokenPlugin",
     "Citation",
     "Columns",
     "Config",

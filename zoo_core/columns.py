@@ -37,14 +37,16 @@ def write(directory: Path, key: str, columns: Mapping[str, Tensor]) -> None:
     final = directory / key
     if final.exists():
         return
-    directory.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=directory, prefix=f".{key}."))
+    temporary: Path | None = None
     try:
+        directory.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=directory, prefix=f".{key}."))
         for name, column in columns.items():
             np.save(temporary / f"{name}.npy", column.detach().cpu().numpy())
         temporary.rename(final)
     except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
         # Another process that prepared the same columns may have been first.
         if not final.exists():
             raise ZooError(f"cannot write the columns {final}: {error.strerror}") from None
@@ -65,5 +67,5 @@ def read(directory: Path, key: str) -> dict[str, Tensor]:
             file.stem: torch.from_numpy(np.load(file, mmap_mode="c"))
             for file in sorted(folder.glob("*.npy"))
         }
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError) as error:
         raise BadCheckpoint(f"the prepared columns {folder} are damaged ({error})") from None

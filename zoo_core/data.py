@@ -156,14 +156,16 @@ def reward_scaling(data: OfflineData, rule: RewardRule) -> Affine:
     """How rewards are rescaled: r -> (r - shift) scale.
 
     - `none`: as logged.
-    - `standardise`: zero mean and unit standard deviation (Diffusion-QL's "normalize").
-    - `return_range`: times 1000 / (best - worst episode return) (IQL on locomotion).
+    - `standardise`: zero mean and unit sample deviation (Diffusion-QL's "normalize").
+    - `return_range`: times 1000 / (best - worst episode return) (IQL on locomotion; its code joins
+      what a time-out cut, here an episode is an episode).
     - `minus_one`: r - 1 (IQL on AntMaze).
     - `antmaze`: 4 (r - 0.5) (CQL and Diffusion-QL on AntMaze).
     """
     if rule == "standardise":
         rewards = data.rewards.double()
-        return Affine(float(rewards.mean()), 1.0 / max(float(rewards.std(correction=0)), 1e-8))
+        spread = float(rewards.std()) if len(rewards) > 1 else 1.0
+        return Affine(float(rewards.mean()), 1.0 / max(spread, 1e-8))
     if rule == "return_range":
         returns = data.episode_returns()
         return Affine(0.0, 1000.0 / max(float(returns.max() - returns.min()), 1e-8))

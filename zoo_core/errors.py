@@ -27,6 +27,10 @@ class Diverged(ZooError):
     """A loss or a parameter is no longer finite; names the update, the step and the term."""
 
 
+class BrokenPlugin(ZooError):
+    """A plugin's own function raises, or returns what it should not."""
+
+
 class Incompatible(ZooError):
     """Parts and losses that cannot work together, found before any data loads."""
 

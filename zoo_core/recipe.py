@@ -30,7 +30,7 @@ from torch import nn
 from zoo_core import registry as registry_module
 from zoo_core.config import AlgorithmConfig, Config, Setting, explain, parse_assignments
 from zoo_core.data import Space
-from zoo_core.errors import Incompatible, UnknownName, ZooError
+from zoo_core.errors import BrokenPlugin, Incompatible, UnknownName, ZooError
 from zoo_core.protocols import ABILITIES, Critic, HasMode, Sampler
 from zoo_core.registry import Registry
 from zoo_core.schedules import Schedule
@@ -43,6 +43,7 @@ from zoo_core.specs import (
     SamplerSpec,
     Stage,
     Term,
+    Transitions,
     Update,
 )
 
@@ -183,16 +184,25 @@ class _Walk:
         self.settings: dict[str, Setting] = {}
 
     def recipe(self, spec: AlgorithmSpec) -> Recipe:
-        config = self.model(spec.config(), "")
+        try:
+            initial = spec.config()
+        except Exception as error:
+            detail = str(error).split("\n")[0]
+            raise BrokenPlugin(
+                f"algorithm '{spec.name}': its settings have no valid defaults: {detail}"
+            ) from error
+        config = self.model(initial, "")
         assert isinstance(config, AlgorithmConfig)
-        parts = {
-            name: self.part(part, name) for name, part in (spec.parts or _nothing)(config).items()
-        }
+        named = _described(spec, "parts", config, {})
+        parts = {name: self.part(part, name) for name, part in named.items()}
         losses: dict[tuple[str, str, str], BoundLoss] = {}
-        stages = tuple(self.stage(s, losses) for s in (spec.stages or _no_stages)(config))
+        stages = tuple(
+            self.stage(stage, config.batch_size, losses)
+            for stage in _described(spec, "stages", config, ())
+        )
         acts = tuple(
             self.model(act, f"acts.{act.name}", skip=("name",))
-            for act in (spec.acts or _no_acts)(config)
+            for act in _described(spec, "acts", config, ())
         )
         return Recipe(spec, config, parts, stages, acts, losses, self.settings)
 
@@ -232,10 +242,12 @@ class _Walk:
         given = part.settings if chosen == part.spec else {}
         return BoundPart(spec, self.model(_settings(spec.config, given, name), name))
 
-    def stage(self, stage: Stage, losses: dict[tuple[str, str, str], BoundLoss]) -> Stage:
+    def stage(
+        self, stage: Stage, batch_size: int, losses: dict[tuple[str, str, str], BoundLoss]
+    ) -> Stage:
         at = stage.name
         steps = self.value(f"{at}.steps", stage.steps, int, "Steps of the stage.")
-        batch = self.model(stage.batch, f"{at}.batch")
+        batch = self.model(stage.batch or Transitions(size=batch_size), f"{at}.batch")
         updates = tuple(self.update(update, at, losses) for update in stage.updates)
         emas = tuple(self.model(e, f"{at}.emas.{e.part}", skip=("part",)) for e in stage.emas)
         return dataclasses.replace(stage, steps=steps, batch=batch, updates=updates, emas=emas)
@@ -268,16 +280,27 @@ class _Walk:
         return BoundLoss(spec, config), Term(chosen, weight=weight, name=term.name, **given)
 
 
-def _nothing(_: Any) -> Mapping[str, Part]:
-    return {}
-
-
-def _no_stages(_: Any) -> tuple[Stage, ...]:
-    return ()
-
-
-def _no_acts(_: Any) -> tuple[Act, ...]:
-    return ()
+def _described(spec: AlgorithmSpec, what: str, config: Config, none: Any) -> Any:
+    """What the algorithm's own function returns; a plugin's mistake becomes one line."""
+    function = getattr(spec, what)
+    if function is None:
+        return none
+    kind = {"parts": Part, "stages": Stage, "acts": Act}[what]
+    try:
+        given = function(config)
+        values = list(given.values()) if what == "parts" else list(given)
+    except Exception as error:
+        detail = str(error).split("\n")[0]
+        raise BrokenPlugin(
+            f"algorithm '{spec.name}': its {what}() raised {type(error).__name__}: {detail}"
+        ) from error
+    for value in values:
+        if not isinstance(value, kind):
+            raise BrokenPlugin(
+                f"algorithm '{spec.name}': its {what}() gave a {type(value).__name__}, "
+                f"not a {kind.__name__}"
+            )
+    return given
 
 
 def _settings(kind: type[Config], given: Mapping[str, Any], where: str) -> Config:
@@ -311,7 +334,7 @@ def _check(recipe: Recipe) -> None:
                 _find(recipe, modules, part, f"{at} trains")
             for term in update.losses:
                 bound = recipe.losses[stage.name, update.name, term.name]
-                for path, abilities in bound.spec.reads(bound.config).items():
+                for path, abilities in bound.spec.reads_with(bound.config).items():
                     module = _find(recipe, modules, path, f"loss '{bound.spec.name}' reads")
                     for ability in abilities:
                         _demand(recipe, path, module, ability, f"loss '{bound.spec.name}'")
@@ -332,7 +355,10 @@ def _check(recipe: Recipe) -> None:
 def _check_names(recipe: Recipe) -> None:
     if not recipe.stages or not recipe.acts or not recipe.parts:
         raise Incompatible(f"algorithm '{recipe.name}' needs parts, stages and acts, or a fit")
+    taken = {"acts", *type(recipe.config).model_fields, *recipe.parts}
     for stage in recipe.stages:
+        if stage.name in taken:
+            raise Incompatible(f"stage '{stage.name}' has the name of a part or of a setting")
         if stage.steps < 0:
             raise ZooError(f"{stage.name}.steps: must not be negative (got {stage.steps})")
         for update in stage.updates:

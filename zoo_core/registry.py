@@ -20,6 +20,7 @@ import click
 import pluggy
 
 from zoo_core import hookspecs
+from zoo_core.config import Config
 from zoo_core.errors import UnknownName
 from zoo_core.specs import AlgorithmSpec, CriticSpec, LossSpec, SamplerSpec
 
@@ -141,6 +142,11 @@ class Registry:
         name: Any = spec.name
         if not isinstance(name, str) or not name:
             self.failures.append(Failure(plugin, f"{hook}() gave a {kind} without a name"))
+            return
+        reserved = {"weight", "name"} & set(getattr(spec, "config", Config).model_fields)
+        if kind == "loss" and reserved:
+            reason = f"the loss '{name}' has a setting '{min(reserved)}', which every term has"
+            self.failures.append(Failure(plugin, reason))
             return
         tables: dict[str, list[dict[str, Registered[Any]]]] = {
             # A part is named without saying which kind it is, so the two share their names.

@@ -12,7 +12,7 @@ from zoo_core.protocols import ABILITIES
 from zoo_core.recipe import Recipe, resolve
 from zoo_core.registry import Registered, Registry
 from zoo_core.schedules import Schedule
-from zoo_core.specs import Act, CriticSpec, LossSpec, SamplerSpec, Stage, Term, Update
+from zoo_core.specs import Act, CriticSpec, LossSpec, SamplerSpec, Stage, Term, Update, Windows
 
 WIDTH = 100
 
@@ -61,6 +61,7 @@ def plugins_page(registry: Registry, with_traceback: bool = False) -> str:
                 WIDTH,
                 initial_indent="  ",
                 subsequent_indent="    ",
+                break_on_hyphens=False,
             )
             if with_traceback and failure.traceback:
                 page.append(textwrap.indent(failure.traceback, "    "))
@@ -117,7 +118,10 @@ def _sources(recipe: Recipe) -> list[str]:
 
 
 def _stage(recipe: Recipe, stage: Stage) -> list[str]:
-    lines = [f"stage {stage.name}: {stage.steps} steps of {stage.batch.size} transitions"]
+    batch = stage.batch
+    kind = f"windows of {batch.horizon}" if isinstance(batch, Windows) else "transitions"
+    size = batch.size if batch is not None else recipe.config.batch_size
+    lines = [f"stage {stage.name}: {stage.steps} steps of {size} {kind}"]
     for update in stage.updates:
         every = f" every {update.every} steps" if update.every > 1 else ""
         lines.append(f"  update {update.name}{every}, trains {', '.join(update.trains)}")
@@ -175,7 +179,7 @@ def part_page(name: str, registry: Registry) -> str | None:
                 page.append(f"source: {spec.cite}")
             if isinstance(spec, LossSpec):
                 page.append(f"minimises: {spec.minimises}")
-                for path, abilities in spec.reads(spec.config()).items():
+                for path, abilities in spec.reads_with(spec.config()).items():
                     needed = " and ".join(ABILITIES.get(a, a.__name__) for a in abilities)
                     page.append(f"reads {path}: {needed}")
             rows = _fields(spec.config())

@@ -105,6 +105,9 @@ def _arguments(settings: Mapping[str, Any]) -> list[str]:
 class Adam(Config):
     """Adam for one part (arXiv:1412.6980); elementwise, so that seeds can be stacked."""
 
+    def __init__(self, lr: float | Schedule = 3e-4, **settings: Any) -> None:
+        super().__init__(lr=lr, **settings)  # type: ignore[call-arg]
+
     lr: float | Schedule = 3e-4
     """Learning rate, or a schedule of the stage's progress."""
     beta1: float = Field(default=0.9, ge=0.0, lt=1.0)
@@ -167,6 +170,10 @@ class Update:
     start: int | None = None
     """The first step; none for `every`."""
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.losses, tuple) or not all(isinstance(t, Term) for t in self.losses):
+            raise TypeError(f"update '{self.name}': losses must be a tuple of terms: (Term(...),)")
+
     def fires(self, step: int) -> bool:
         """Whether the update happens at this step of the stage, counted from 1."""
         return fires(step, self.every, self.start)
@@ -196,10 +203,17 @@ class Stage:
     steps: int
     updates: tuple[Update, ...]
     emas: tuple[Ema, ...] = ()
-    batch: Transitions | Windows = field(default_factory=Transitions)
+    batch: Transitions | Windows | None = None
+    """What a step sees; none for transitions, as many as the algorithm's `batch_size` says."""
     prepare: Prepare | None = None
     reset: tuple[str, ...] = ()
     """Parts that start anew, with their targets and optimizers, when the stage begins."""
+
+    def __post_init__(self) -> None:
+        for label, given, kind in (("updates", self.updates, Update), ("emas", self.emas, Ema)):
+            if not isinstance(given, tuple) or not all(isinstance(g, kind) for g in given):
+                kinds = f"a tuple of {kind.__name__}s: ({kind.__name__}(...),)"
+                raise TypeError(f"stage '{self.name}': {label} must be {kinds}")
 
 
 class Act(Config):
@@ -263,13 +277,17 @@ class LossSpec:
     name: str
     config: type[Config]
     build: Callable[[Any], Loss]
-    reads: Callable[[Any], Reads]
-    """(config) to the parts, targets and protocols that the loss needs."""
+    reads: Reads | Callable[[Any], Reads]
+    """The parts, targets and protocols that the loss needs, or a function of its settings."""
     minimises: str = ""
     """The equation in one line."""
     cite: str = ""
     averages: Mapping[str, Average] = field(default_factory=dict)
     """Metrics that the core averages; losses read them by `ctx.average(name)`."""
+
+    def reads_with(self, config: Config) -> Reads:
+        """What the loss needs with these settings."""
+        return self.reads(config) if callable(self.reads) else self.reads
 
 
 @dataclass(frozen=True)

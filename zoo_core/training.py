@@ -214,6 +214,7 @@ class Trainer:
                 self.engine.reset(name)
             if stage.prepare is not None:
                 self._prepare(stage)
+        assert stage.batch is not None
         self._batches = BatchStream(
             self.data,
             stage.batch,
@@ -260,6 +261,7 @@ class Trainer:
             terms.append(EngineTerm(term.name, bound.spec.build(bound.config), bound.spec.averages))
         engine_update = EngineUpdate(update.name, update.trains, tuple(terms))
         counts = [CountingNoise(self.dtype, self.device) for _ in terms]
+        assert stage.batch is not None
         trial = BatchStream(
             self.data,
             stage.batch,

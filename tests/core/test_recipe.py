@@ -215,3 +215,46 @@ def test_wrong_pairings_are_refused(changes, message):
 def test_an_unknown_act_offers_the_others():
     with pytest.raises(UnknownName, match="did you mean 'mode'"):
         toy().act("mod")
+
+
+def wrong(name, error):
+    def function(config):
+        raise error
+
+    return {name: function}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (wrong("parts", KeyError("x")), "algorithm 'made': its parts() raised KeyError: 'x'"),
+        (wrong("stages", AttributeError("y")), "its stages() raised AttributeError: y"),
+        ({"stages": lambda c: None}, "its stages() raised TypeError"),
+        ({"acts": lambda c: ("best",)}, "its acts() gave a str, not a Act"),
+        ({"parts": lambda c: {"sampler": "ddpm"}}, "its parts() gave a str, not a Part"),
+        (
+            {"stages": lambda c: (Update("a", {"sampler": Adam()}, Term("nll")),)},
+            "losses must be a tuple of terms",
+        ),
+        (
+            {"stages": lambda c: (Stage("s", 1, Update("a", {}, ())),)},
+            "updates must be a tuple of Updates",
+        ),
+        (
+            {"stages": lambda c: (Stage("sampler", c.steps, ()),)},
+            "stage 'sampler' has the name of a part or of a setting",
+        ),
+    ],
+)
+def test_a_plugins_own_mistakes_are_one_line_that_names_it(changes, message):
+    with pytest.raises(ZooError) as caught:
+        algorithm(**changes)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_batch_size_is_the_algorithms_unless_a_stage_says_otherwise():
+    update = Update("actor", {"sampler": Adam(1e-3)}, (Term("nll"),))
+    recipe = algorithm(stages=lambda c: (Stage("train", c.steps, (update,)),))
+    assert recipe.stages[0].batch.size == recipe.config.batch_size == 256
+    assert recipe.stages[0].updates[0].trains["sampler"].lr == 1e-3

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import click
 import pytest
 
-from zoo_core import UnknownName, hookimpl, registry
+from zoo_core import Config, UnknownName, hookimpl, registry
 from zoo_core.builtin import twin_q
 from zoo_core.registry import Plugin, Registry
-from zoo_core.specs import CriticSpec, SamplerSpec
+from zoo_core.specs import CriticSpec, LossSpec, SamplerSpec
 
 
 class Point:
@@ -183,3 +183,20 @@ def test_a_critic_and_a_sampler_share_their_names():
     loaded = Registry()
     loaded.add(Offers(), Plugin("c", "zoo-c", "1", "c"))
     assert len(loaded.failures) == 1
+
+
+def test_a_loss_setting_that_every_term_has_is_refused():
+    class Weighted(Config):
+        """Settings."""
+
+        weight: float = 1.0
+        """Taken already."""
+
+    class Offers:
+        @hookimpl
+        def zoo_losses(self):
+            return [LossSpec("w", Weighted, lambda config: None, {})]
+
+    loaded = Registry()
+    loaded.add(Offers(), Plugin("c", "zoo-c", "1", "c"))
+    assert "has a setting 'weight', which every term has" in loaded.failures[0].reason

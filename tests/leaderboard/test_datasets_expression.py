@@ -1,11 +1,12 @@
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zoo_leaderboard.datasets import Expression, Term, parse
 
 from zoo_core.errors import ZooError
-from zoo_leaderboard.datasets import Expression, Term, parse
 
 names = st.from_regex(r"[A-Za-z0-9_-]{1,8}", fullmatch=True)
 ids = st.builds(
@@ -36,7 +37,7 @@ def test_a_fraction_keeps_its_share_of_episodes(fraction: Fraction, episodes: in
     term = Term("a-v0", fraction)
     kept = [episode for episode in range(episodes) if term.keeps(episode)]
     assert len(kept) == int(fraction * episodes)
-    gaps = {after - before for before, after in zip(kept, kept[1:], strict=False)}
+    gaps = {after - before for before, after in pairwise(kept)}
     assert len(gaps) <= 2, "evenly spread"
 
 

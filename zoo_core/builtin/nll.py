@@ -27,6 +27,6 @@ SPEC = LossSpec(
     name="nll",
     config=NllConfig,
     build=build,
-    reads=lambda config: {"sampler": (Sampler,)},
+    reads={"sampler": (Sampler,)},
     minimises="E_D[nll(a | s)]: squared error, -log p or denoising error, as the sampler defines",
 )

@@ -8,7 +8,7 @@ from torch import Tensor
 from zoo_core.config import Config
 from zoo_core.context import Context
 from zoo_core.protocols import Critic, Sampler
-from zoo_core.specs import Loss, LossSpec, Metrics, Reads
+from zoo_core.specs import Loss, LossSpec, Metrics
 
 
 class QNormConfig(Config):
@@ -46,16 +46,11 @@ def build(config: QNormConfig) -> Loss:
     return q_norm
 
 
-def reads(config: QNormConfig) -> Reads:
-    """What the loss reads."""
-    return {"sampler": (Sampler,), "critic": (Critic,)}
-
-
 SPEC = LossSpec(
     name="q_norm",
     config=QNormConfig,
     build=build,
-    reads=reads,
+    reads={"sampler": (Sampler,), "critic": (Critic,)},
     minimises="-E_D[Q(s, pi(s))] / mean |Q|, the denominator held constant",
     cite="TD3+BC, arXiv:2106.06860, equation 5; Diffusion-QL, arXiv:2208.06193, equation 3",
 )

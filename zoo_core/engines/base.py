@@ -14,6 +14,7 @@ from torch import Tensor
 from zoo_core.agent import Agent
 from zoo_core.batch import Batch
 from zoo_core.context import Context
+from zoo_core.errors import BrokenPlugin
 from zoo_core.noise import Noise, Tape
 from zoo_core.specs import Adam, Average, Loss
 
@@ -112,6 +113,11 @@ def objective(
     for term, noise, weight in zip(update.terms, noises, weights, strict=True):
         result = term.loss(Context(agent, batch, noise, shared))
         loss, more = result if isinstance(result, tuple) else (result, {})
+        if loss.dim() != 0:
+            raise BrokenPlugin(
+                f"loss '{term.name}' of update '{update.name}' has shape {list(loss.shape)}; "
+                "it must be a scalar, such as a mean"
+            )
         weighted = loss if weight == 1.0 else weight * loss
         total = weighted if total is None else total + weighted
         metrics[f"{update.name}/{term.name}"] = loss.detach()

@@ -22,6 +22,7 @@ from zoo_core.engines.base import (
     optimizer_of,
     tapes_of,
 )
+from zoo_core.errors import BrokenPlugin
 
 
 class SoloEngine(Engine):
@@ -65,6 +66,11 @@ class SoloEngine(Engine):
             parameter.requires_grad_(True)
         try:
             total, metrics = objective(self.agent, batch, tapes_of(tapes), weights, update)
+            if not total.requires_grad:
+                trained_parts = ", ".join(update.trains)
+                raise BrokenPlugin(
+                    f"update '{update.name}' trains {trained_parts}, but no term depends on it"
+                )
             gradients = torch.autograd.grad(total, flat, allow_unused=True, materialize_grads=True)
         finally:
             for parameter in flat:

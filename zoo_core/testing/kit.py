@@ -6,13 +6,16 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from zoo_core import registry as registry_module
+from zoo_core.agent import Agent
+from zoo_core.batch import BatchStream
+from zoo_core.context import Context
 from zoo_core.data import Space
 from zoo_core.errors import UnknownName, ZooError
 from zoo_core.noise import GeneratorNoise, Tape
@@ -119,6 +122,7 @@ def _algorithm_checks(name: str, registry: Registry) -> list[tuple[str, Callable
         ("settings give the recipe back", round_trip),
         ("stages use up the budget", budget),
         ("an update changes exactly what it trains", lambda: _exact_updates(small)),
+        ("losses read only what they declare", lambda: _declared_reads(small)),
         ("a rerun is bit-equal", lambda: _rerun(small)),
         ("a group of seeds equals solo runs", lambda: _engines_agree(small)),
         ("a resumed run equals an uninterrupted one", lambda: _resume(small)),
@@ -195,6 +199,53 @@ def _exact_updates(recipe: Recipe) -> None:
                 _require(not idle, f"{at} trains '{path}' but changes nothing in it")
 
 
+class _Recorder:
+    """An agent that notes which parts are read."""
+
+    def __init__(self, agent: Agent) -> None:
+        self.agent = agent
+        self.paths: set[str] = set()
+
+    def part(self, path: str) -> nn.Module:
+        self.paths.add(path)
+        return self.agent.part(path)
+
+    def average(self, name: str) -> Tensor:
+        return self.agent.average(name)
+
+
+def _declared_reads(recipe: Recipe) -> None:
+    """Runs each term alone, at the start of its stage, and compares what it reads."""
+    for number, stage in enumerate(recipe.stages):
+        steps = sum(s.steps for s in recipe.stages[:number]) + 1
+        trainer = _trainer(recipe).run(until=steps)
+        agent = trainer.agent()
+        assert stage.batch is not None
+        batches = BatchStream(
+            trainer.data,
+            stage.batch,
+            [torch.Generator().manual_seed(0)],
+            trainer.columns,
+            stacked=False,
+            dtype=trainer.dtype,
+            device=trainer.device,
+        )
+        batch = agent.scaled(batches.draw())
+        for update in stage.updates:
+            for term in update.losses:
+                bound = recipe.losses[stage.name, update.name, term.name]
+                recorder = _Recorder(agent)
+                context = Context(cast(Agent, recorder), batch, _noise(), {})
+                bound.spec.build(bound.config)(context)
+                declared = set(bound.spec.reads_with(bound.config))
+                undeclared = sorted(recorder.paths - declared)
+                _require(
+                    not undeclared,
+                    f"loss '{bound.spec.name}' reads {', '.join(undeclared)}, which its spec's "
+                    "reads does not name",
+                )
+
+
 def _rerun(recipe: Recipe) -> None:
     first, second = _state(_trainer(recipe).run()), _state(_trainer(recipe).run())
     for name, value in first.items():
@@ -203,7 +254,13 @@ def _rerun(recipe: Recipe) -> None:
 
 def _engines_agree(recipe: Recipe) -> None:
     seeds = (0, 1)
-    group = _trainer(recipe, seeds, engine="vmap").run()
+    try:
+        group = _trainer(recipe, seeds, engine="vmap").run()
+    except RuntimeError as error:
+        raise CheckFailed(
+            f"a group of seeds fails under torch.func.vmap: {str(error).splitlines()[0]} "
+            "(use torch.where in place of a branch on a tensor, and context.noise for all draws)"
+        ) from error
     for position, seed in enumerate(seeds):
         solo = _trainer(recipe, (seed,), engine="solo").run()
         stacked = _state(group, position)
@@ -380,18 +437,19 @@ def _critic_checks(spec: CriticSpec) -> list[tuple[str, Callable[[], None]]]:
 
 
 def _loss_checks(spec: LossSpec, registry: Registry) -> list[tuple[str, Callable[[], None]]]:
-    users = [
-        (name, key)
-        for name in registry.algorithms
-        for key, bound in resolve(name, registry=registry).losses.items()
-        if bound.spec.name == spec.name
-    ]
+    users = []
+    for name in registry.algorithms:
+        try:
+            recipe = resolve(name, registry=registry)
+        except ZooError:
+            continue  # another plugin's mistake, which its own check reports
+        users += [(name, key) for key, b in recipe.losses.items() if b.spec.name == spec.name]
 
     def described() -> None:
         _require(bool(spec.minimises), "the spec does not say what the loss minimises")
         silent = [n for n, f in spec.config.model_fields.items() if not f.description]
         _require(not silent, f"settings without a meaning: {', '.join(silent)}")
-        spec.reads(spec.config())
+        spec.reads_with(spec.config())
 
     def used() -> None:
         for name, (stage, update, _) in users:

@@ -17,7 +17,6 @@ from zoo_core import (
     Part,
     Stage,
     Term,
-    Transitions,
     Update,
     hookimpl,
 )
@@ -38,8 +37,7 @@ def parts(config: BCConfig, sampler: str) -> Mapping[str, Part]:
 def stages(config: BCConfig) -> tuple[Stage, ...]:
     """One stage of maximum likelihood."""
     actor = Update("actor", trains={"sampler": Adam(lr=config.lr)}, losses=(Term("nll"),))
-    batch = Transitions(size=config.batch_size)
-    return (Stage("train", config.steps, (actor,), batch=batch),)
+    return (Stage("train", config.steps, (actor,)),)
 
 
 def acts(config: BCConfig) -> tuple[Act, ...]:

@@ -5,6 +5,7 @@ eps, s, t)||^2 (equation 2), and acts by one sample of the reverse chain.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pydantic import PositiveFloat, PositiveInt
 
@@ -17,7 +18,6 @@ from zoo_core import (
     Part,
     Stage,
     Term,
-    Transitions,
     Update,
     hookimpl,
 )
@@ -40,8 +40,7 @@ def parts(config: DiffusionBCConfig) -> Mapping[str, Part]:
 def stages(config: DiffusionBCConfig) -> tuple[Stage, ...]:
     """One stage of denoising."""
     actor = Update("actor", trains={"sampler": Adam(lr=config.lr)}, losses=(Term("nll"),))
-    batch = Transitions(size=config.batch_size)
-    return (Stage("train", config.steps, (actor,), batch=batch),)
+    return (Stage("train", config.steps, (actor,)),)
 
 
 def acts(config: DiffusionBCConfig) -> tuple[Act, ...]:
@@ -49,7 +48,7 @@ def acts(config: DiffusionBCConfig) -> tuple[Act, ...]:
     return (Act(name="sample", choose="sample"),)
 
 
-TUNED = {
+TUNED: dict[str, dict[str, Any]] = {
     "*antmaze*": {"steps": 1_000_000, "reward": "antmaze"},
     "*antmaze?medium-play-v*": {"lr": 1e-3},
     "*pen?*": {"steps": 1_000_000, "lr": 3e-5},
@@ -89,8 +88,6 @@ SPEC = AlgorithmSpec(
     deviations=(
         "The denoising error is averaged over action dimensions, as in the official code; the "
         "paper writes their sum, which only scales the gradient that Adam normalises.",
-        "The official --lr_decay steps its scheduler once per 50 epochs, so that the rate falls by "
-        "0.1 % over a whole run; here the rate is constant.",
         "The score is the last checkpoint's; the official code selects a checkpoint by its loss.",
     ),
 )

@@ -19,7 +19,6 @@ from zoo_core import (
     Part,
     Stage,
     Term,
-    Transitions,
     Update,
     hookimpl,
 )
@@ -60,7 +59,7 @@ def parts(config: DiffusionQLConfig) -> Mapping[str, Part]:
 
 def stages(config: DiffusionQLConfig) -> tuple[Stage, ...]:
     """Critic, policy, and their averages, in this order (algorithm 1)."""
-    backup = {"n": 10, "reduce": "max_then_min"} if config.max_q_backup else {}
+    backup: dict[str, Any] = {"n": 10, "reduce": "max_then_min"} if config.max_q_backup else {}
     critic = Update(
         "critic",
         trains={"critic": Adam(lr=config.critic_lr, max_grad_norm=config.max_grad_norm)},
@@ -75,8 +74,7 @@ def stages(config: DiffusionQLConfig) -> tuple[Stage, ...]:
         Ema("sampler", rate=config.tau, every=config.average_every, start=config.average_start),
         Ema("critic", rate=config.tau),
     )
-    batch = Transitions(size=config.batch_size)
-    return (Stage("train", config.steps, (critic, actor), emas, batch),)
+    return (Stage("train", config.steps, (critic, actor), emas),)
 
 
 def acts(config: DiffusionQLConfig) -> tuple[Act, ...]:

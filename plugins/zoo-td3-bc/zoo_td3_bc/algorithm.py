@@ -18,7 +18,6 @@ from zoo_core import (
     Part,
     Stage,
     Term,
-    Transitions,
     Update,
     hookimpl,
 )
@@ -68,8 +67,7 @@ def stages(config: TD3BCConfig) -> tuple[Stage, ...]:
     emas = tuple(
         Ema(part, rate=config.tau, every=config.policy_every) for part in ("critic", "sampler")
     )
-    batch = Transitions(size=config.batch_size)
-    return (Stage("train", config.steps, (critic, actor), emas, batch),)
+    return (Stage("train", config.steps, (critic, actor), emas),)
 
 
 def acts(config: TD3BCConfig) -> tuple[Act, ...]:

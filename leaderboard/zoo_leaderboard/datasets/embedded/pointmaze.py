@@ -124,7 +124,9 @@ BUILDER = Builder(
     environment=LOGGED,
     evaluation=EVALUATED,
     reference=Reference(
-        0.0, 1.0, "1000 episodes of PointMaze_UMaze-v3: uniform actions; the planner without noise"
+        15.3,
+        240.0,
+        "1000 episodes of PointMaze_UMaze-v3: uniform actions; the planner without noise",
     ),
     episodes=episodes,
     requirements=("gymnasium-robotics>=1.4,<2", "mujoco>=3.3,<3.10"),
