@@ -203,7 +203,7 @@ def load(
     registry = Registry()
     registry.add(builtin, Plugin("builtin", "zoo-core", _version("zoo-core"), builtin.__name__))
     points = entry_points(group=GROUP) if found is None else found
-    for point in sorted(points, key=lambda p: (_distribution(p)[0], p.name)):
+    for point in sorted(points, key=_order):
         distribution, number = _distribution(point)
         names = {point.name, distribution}
         if names & unwanted or (wanted is not None and not names & wanted):
@@ -229,6 +229,12 @@ def disable(names: Iterable[str]) -> None:
     unwanted = (_names(DISABLE_VARIABLE) or set()) | set(names)
     os.environ[DISABLE_VARIABLE] = ",".join(sorted(unwanted))
     installed.cache_clear()
+
+
+def _order(point: EntryPoint) -> tuple[bool, str, str]:
+    """Of two that offer one name the first keeps it: the project's own come before others."""
+    distribution = _distribution(point)[0]
+    return not distribution.startswith("zoo-"), distribution, point.name
 
 
 def _names(variable: str) -> set[str] | None:

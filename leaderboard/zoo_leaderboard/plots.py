@@ -66,7 +66,7 @@ def learning_curves(board: Board, path: Path) -> Path:
     style = styles(labels)
     columns = min(3, len(datasets))
     lines = math.ceil(len(datasets) / columns)
-    sns.set_theme(context="paper", style="whitegrid", font_scale=1.1)
+    sns.set_theme(context="paper", style="whitegrid", font_scale=1.1, rc={"grid.color": "0.9"})
     figure, grid = plt.subplots(
         lines,
         columns,
@@ -124,7 +124,7 @@ def _dress(panel: Any, dataset: str, normalised: bool) -> None:
     panel.set_title(dataset, fontsize="medium")
     panel.set_xlabel("training steps")
     panel.set_ylabel("normalised score" if normalised else "return")
-    panel.xaxis.set_major_locator(MaxNLocator(5))
+    panel.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     panel.xaxis.set_major_formatter(EngFormatter(sep=""))
     panel.margins(x=0.03)
     if normalised:
@@ -135,4 +135,5 @@ def _dress(panel: Any, dataset: str, normalised: bool) -> None:
 
 def _title(board: Board) -> str:
     budget = ", small networks and budgets" if board.track.reduced else ""
-    return f"Track {board.track.name}{budget}: mean and standard deviation over seeds"
+    shown = "mean and standard deviation over seeds; dashed: the reference maximum"
+    return f"Track {board.track.name}{budget}: {shown}"

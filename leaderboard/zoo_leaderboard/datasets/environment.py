@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import json
 import warnings
 from collections.abc import Mapping
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
     import gymnasium
 
 Observation = NDArray[np.float32]
+
+_ROBOTICS = ("AdroitHand", "AntMaze", "Fetch", "FrankaKitchen", "HandManipulate", "PointMaze")
+"""What the ids of Gymnasium-Robotics begin with; importing it registers them."""
 
 _PIP_NAMES = {
     "gymnasium_robotics": "gymnasium-robotics",
@@ -101,9 +103,10 @@ class Environment:
         from gymnasium.envs.registration import EnvSpec
 
         if not self.spec.get("entry_point"):
-            for module in ("gymnasium_robotics", "zoo_leaderboard.datasets.embedded.bandit_env"):
-                if importlib.util.find_spec(module):
-                    gymnasium.register_envs(importlib.import_module(module))
+            if self.id.startswith(_ROBOTICS):
+                gymnasium.register_envs(importlib.import_module("gymnasium_robotics"))
+            elif self.id.startswith("zoo/"):
+                importlib.import_module("zoo_leaderboard.datasets.embedded.bandit_env")
             spec = gymnasium.spec(self.id)
             changes = {k: v for k, v in self.spec.items() if k not in ("id", "kwargs")}
             fields = {**json.loads(spec.to_json()), **changes}
