@@ -100,6 +100,7 @@ class Planner:
         self.registry = registry or registry_module.installed()
         self._recipes: dict[str, tuple[Recipe, dict[str, str]]] = {}
         self._datasets: dict[str, datasets.Dataset] = {}
+        self._here: set[str] | None = None
 
     def dataset(self, name: str) -> datasets.Dataset:
         """The dataset of an id or expression, built or fetched where needed.
@@ -110,6 +111,16 @@ class Planner:
         if name not in self._datasets:
             self._datasets[name] = datasets.find(name)
         return self._datasets[name]
+
+    def at_hand(self, name: str) -> bool:
+        """Whether the dataset is on this machine, so that asking for it builds and fetches
+        nothing."""
+        if self._here is None:
+            self._here = set(local_ids())
+        try:
+            return all(term.id in self._here for term in expression.parse(name).terms)
+        except ZooError:
+            return False
 
     def resolved(self, cell: Cell) -> tuple[Recipe, dict[str, str]]:
         """The recipe of a cell and the hashes of its code.
@@ -298,7 +309,7 @@ def why_stale(result: Result, planner: Planner) -> str:
             "protocol": planner.track.protocol,
         }
     )
-    if at_hand(result.cell.dataset):
+    if planner.at_hand(result.cell.dataset):
         dataset = planner.dataset(result.cell.dataset)
         update = {"dataset_digest": dataset.data.digest, "environment": environment_of(dataset)}
         now = now.model_copy(update=update)
@@ -308,15 +319,6 @@ def why_stale(result: Result, planner: Planner) -> str:
 def environment_of(dataset: datasets.Dataset) -> str:
     """The environment as part of a key: its id with version, its arguments and time limit."""
     return dataset.environment.identity if dataset.environment else "none"
-
-
-def at_hand(name: str) -> bool:
-    """Whether the dataset is on this machine, so that asking for it builds and fetches nothing."""
-    here = local_ids()
-    try:
-        return all(term.id in here for term in expression.parse(name).terms)
-    except ZooError:
-        return False
 
 
 def single(

@@ -74,6 +74,7 @@ def evaluate(
     Raises:
         ZooError: nothing readable at `path`, or a dataset that does not fit the policy.
     """
+    place = usable_device(device)
     file, record = locate(Path(path))
     agent = Agent.load(file, registry=registry)
     name = dataset or (record.cell.dataset if record else None)
@@ -87,7 +88,6 @@ def evaluate(
             f"{found.space.action_dim}"
         )
     chosen = agent.recipe.act(act).name
-    place = usable_device(device)
     agent.to(place)
     agent.eval()
     usual = record.ingredients.protocol if record else Protocol()

@@ -94,7 +94,7 @@ class Track(Record):
     @classmethod
     def _canonical(cls, listed: Any) -> Any:
         """TOML's tables by id, or a list of ids, with expressions in their canonical form."""
-        tables = listed if isinstance(listed, dict) else dict.fromkeys(listed, {})
+        tables = listed if isinstance(listed, dict) else {name: {} for name in listed}
         entries = []
         for name, table in tables.items():
             values = dict(table)

@@ -12,6 +12,7 @@ import torch
 from zoo_core import Agent
 from zoo_core.errors import ZooError
 from zoo_core.registry import Registry
+from zoo_core.training import usable_device
 from zoo_leaderboard.execution import Place, Report, execute
 from zoo_leaderboard.planning import Job, single
 from zoo_leaderboard.result import Protocol, Result
@@ -86,6 +87,7 @@ def train(
             written or holds another run.
         Diverged: the training is no longer finite.
     """
+    usable_device(device)
     job = single(
         algorithm,
         dataset,

@@ -322,7 +322,11 @@ def spec_of(**fields: Any) -> gymnasium.envs.registration.EnvSpec:
     ("metadata", "words"),
     [
         ({}, 'pip install "package_that_nobody_has"'),
-        ({"requirements": ["nobody-has>=2"]}, 'pip install "nobody-has>=2"'),
+        ({"requirements": ["other>=2"]}, 'pip install "other>=2" "package_that_nobody_has"'),
+        (
+            {"requirements": ["package_that_nobody_has>=2"]},
+            'pip install "package_that_nobody_has>=2"',
+        ),
     ],
 )
 def test_a_missing_environment_package_is_named(

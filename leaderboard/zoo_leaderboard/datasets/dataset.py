@@ -15,6 +15,7 @@ from zoo_core.errors import ZooError
 from zoo_leaderboard.datasets.cache import cached
 from zoo_leaderboard.datasets.environment import Environment, Observation, make_vector_env
 from zoo_leaderboard.datasets.expression import Expression, Term, parse
+from zoo_leaderboard.datasets.known import known_environment
 from zoo_leaderboard.datasets.locate import locate, read_metadata
 from zoo_leaderboard.datasets.reading import read, spaces_of
 from zoo_leaderboard.datasets.reference import Reference, reference_of
@@ -58,8 +59,8 @@ class Member:
 
     @cached_property
     def environment(self) -> Environment | None:
-        """The environment that it is evaluated in, if its metadata name one."""
-        return Environment.of(self.metadata)
+        """What it is evaluated in, if its metadata or `environments.toml` name it."""
+        return Environment.of(self.metadata) or known_environment(self.term.id)
 
     @cached_property
     def reference(self) -> Reference | None:

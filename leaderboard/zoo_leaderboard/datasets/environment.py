@@ -98,7 +98,7 @@ class Environment:
                 ) from error
 
     def _gymnasium_spec(self) -> Any:
-        """An EnvSpec: the given entry point where it still exists, else the registered one."""
+        """An EnvSpec: as given if it has an entry point, else the registered one so changed."""
         import gymnasium
         from gymnasium.envs.registration import EnvSpec
 
@@ -128,8 +128,10 @@ class Environment:
     def _pip(self, package: str | None = None) -> str:
         entry = str(self.spec.get("entry_point") or "").split(":")[0]
         module = (package or entry or "gymnasium").split(".")[0]
-        wanted = self.requirements or (_PIP_NAMES.get(module, module),)
-        return "pip install " + " ".join(f'"{name}"' for name in wanted)
+        wanted, name = [*self.requirements], _PIP_NAMES.get(module, module)
+        if not wanted or (package and not any(each.startswith(name) for each in wanted)):
+            wanted.append(name)
+        return "pip install " + " ".join(f'"{each}"' for each in wanted)
 
 
 def make_vector_env(
