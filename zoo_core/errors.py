@@ -9,9 +9,15 @@ class ZooError(Exception):
 
 
 class UnknownName(ZooError):
-    """A name that nothing registered has; the message offers the nearest ones."""
+    """A name that nothing registered has; the message offers the nearest ones.
+
+    Attributes:
+        kind: What the name should name, such as `algorithm`.
+        name: The unknown name.
+    """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        self.kind, self.name = kind, name
         choices = sorted(known)
         near = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
         if near:

@@ -245,7 +245,7 @@ def run_command(
         store=place,
         device=device,
         threads=threads,
-        warn=lambda line: click.echo(f"zoo: {line}", err=True),
+        tell=lambda line: click.echo(f"zoo: {line}", err=True),
     )
     jobs = to_run(planned, retry_failed)
     click.echo(_plan_line(planned, len(jobs)))

@@ -14,12 +14,12 @@ from pydantic import Field
 
 from zoo_core import registry as registry_module
 from zoo_core.config import parse_assignments
-from zoo_core.errors import UnknownName, ZooError
+from zoo_core.errors import BrokenPlugin, UnknownName, ZooError
 from zoo_core.recipe import Recipe, resolve, tuned_values
 from zoo_core.registry import Registry
 from zoo_core.version import SEMANTICS
 from zoo_leaderboard import datasets
-from zoo_leaderboard.datasets import expression
+from zoo_leaderboard.datasets import embedded, expression
 from zoo_leaderboard.datasets.locate import local_ids
 from zoo_leaderboard.fingerprint import digest, sources
 from zoo_leaderboard.result import Cell, Ingredients, Protocol, Record, Result
@@ -27,6 +27,8 @@ from zoo_leaderboard.store import Damaged, Store
 from zoo_leaderboard.track import Track, Values
 
 Variant = Literal["default", "tuned"]
+Tell = Callable[[str], None]
+"""Takes a line for the user."""
 
 
 class Job(Record):
@@ -93,10 +95,14 @@ class Planner:
     Args:
         track: Datasets, protocol and budgets.
         registry: What is registered; none for the installed plugins.
+        tell: Told of what takes its time.
     """
 
-    def __init__(self, track: Track, registry: Registry | None = None) -> None:
+    def __init__(
+        self, track: Track, registry: Registry | None = None, tell: Tell = lambda line: None
+    ) -> None:
         self.track = track
+        self.tell = tell
         self.registry = registry or registry_module.installed()
         self._recipes: dict[str, tuple[Recipe, dict[str, str]]] = {}
         self._datasets: dict[str, datasets.Dataset] = {}
@@ -109,6 +115,8 @@ class Planner:
             ZooError: it is unknown or cannot be had.
         """
         if name not in self._datasets:
+            if name in embedded.IDS and not self.at_hand(name):
+                self.tell(f"building the dataset {name}, once")
             self._datasets[name] = datasets.find(name)
         return self._datasets[name]
 
@@ -184,7 +192,7 @@ def plan(
     device: str = "cpu",
     threads: int = 1,
     registry: Registry | None = None,
-    warn: Callable[[str], None] = lambda line: None,
+    tell: Tell = lambda line: None,
 ) -> list[Job]:
     """Every job that was asked for, seed by seed, so that all rows grow evenly.
 
@@ -193,18 +201,19 @@ def plan(
         algorithms: Names; none for every installed one.
         datasets: Ids or expressions, of the track or not; none for the track's.
         seeds: None for the track's.
-        settings: Changes by path for every algorithm; they make rows of their own.
+        settings: Changes by path for every algorithm that has the path; they make rows of their
+            own.
         variants: None for the track's. `tuned` is left out where an algorithm has no values for
             the dataset.
         device: Where the jobs train.
         threads: Of each job.
         registry: What is registered; none for the installed plugins.
-        warn: Told of the track's datasets that cannot be had.
+        tell: Told of datasets that are built or fetched, and of the track's that cannot be had.
 
     Raises:
         ZooError: an unknown name, a bad value, or nothing to run.
     """
-    planner = Planner(track, registry)
+    planner = Planner(track, registry, tell)
     names = list(dict.fromkeys(algorithms)) or sorted(planner.registry.algorithms)
     if not names:
         raise ZooError("no algorithm is installed; install a plugin such as zoo-bc")
@@ -213,7 +222,7 @@ def plan(
         planner.registry.algorithm(name)
     # The canonical form, so that `A + B` and `A+B` are one column.
     asked = [str(expression.parse(text)) for text in datasets]
-    wanted = list(dict.fromkeys(asked)) or _obtainable(planner, warn)
+    wanted = list(dict.fromkeys(asked)) or _obtainable(planner)
     cells: list[Cell] = []
     for name in names:
         spec = planner.registry.algorithm(name)
@@ -229,8 +238,7 @@ def plan(
             f"nothing to run: {', '.join(names)} have no tuned values for these datasets"
         )
     # Bad settings are refused before a dataset is built or fetched.
-    for cell in cells:
-        planner.resolved(cell)
+    cells = _fitted(planner, cells, changes, None if algorithms else tell)
     numbers = tuple(dict.fromkeys(track.seeds if seeds is None else seeds))
     return [
         planner.job(cell.model_copy(update={"seed": seed}), device, threads)
@@ -239,7 +247,49 @@ def plan(
     ]
 
 
-def _obtainable(planner: Planner, warn: Callable[[str], None]) -> list[str]:
+def _fitted(
+    planner: Planner,
+    cells: list[Cell],
+    changes: Mapping[str, Any],
+    tell: Tell | None,
+) -> list[Cell]:
+    """The cells with the changes that their algorithm has a path for.
+
+    Raises:
+        UnknownName: no algorithm has the path.
+        ZooError: a bad value, or a broken plugin that was asked for by name (`tell` is None).
+    """
+    fitted: list[Cell] = []
+    broken: set[str] = set()
+    unknown: dict[str, UnknownName] = {}
+    for cell in cells:
+        own = dict(cell.settings)
+        while cell.algorithm not in broken:
+            try:
+                planner.resolved(cell.model_copy(update={"settings": own}))
+            except UnknownName as error:
+                if error.name not in own:
+                    raise
+                unknown[error.name] = error
+                del own[error.name]
+            except BrokenPlugin as error:
+                if tell is None:
+                    raise
+                tell(f"left out: {error}")
+                broken.add(cell.algorithm)
+            else:
+                fitted.append(cell.model_copy(update={"settings": own}))
+                break
+    used = {path for cell in fitted for path in cell.settings}
+    for path in changes:
+        if path not in used and path in unknown:
+            raise unknown[path]
+    if not fitted:
+        raise ZooError("nothing to run: every algorithm's plugin is broken; see 'zoo check NAME'")
+    return fitted
+
+
+def _obtainable(planner: Planner) -> list[str]:
     """The track's datasets that are here or can be fetched."""
     found: list[str] = []
     problem = ""
@@ -250,7 +300,7 @@ def _obtainable(planner: Planner, warn: Callable[[str], None]) -> list[str]:
             raise
         except ZooError as error:
             problem = str(error)
-            warn(f"left out: {problem}")
+            planner.tell(f"left out: {problem}")
             continue
         found.append(name)
     if not found:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo_leaderboard.planning import Planned, Variant, plan, review
+from zoo_leaderboard.planning import Planned, Tell, Variant, plan, review
 from zoo_leaderboard.progress import Display
 from zoo_leaderboard.runner import Summary, run_planned
 from zoo_leaderboard.store import Store
@@ -24,7 +24,7 @@ def prepare(
     store: Store | Path | str | None = None,
     device: str = "cpu",
     threads: int = 1,
-    warn: Callable[[str], None] = lambda line: None,
+    tell: Tell = lambda line: None,
 ) -> list[Planned]:
     """The plan of a track and what the store has of it; changes nothing.
 
@@ -40,7 +40,7 @@ def prepare(
         variants=variants,
         device=device,
         threads=threads,
-        warn=warn,
+        tell=tell,
     )
     return review(jobs, store if isinstance(store, Store) else Store(store))
 
@@ -83,7 +83,7 @@ def run(
     retry_failed: bool = False,
     time_limit: float | None = None,
     display: Display | None = None,
-    warn: Callable[[str], None] = lambda line: None,
+    tell: Tell = lambda line: None,
 ) -> Summary:
     """Runs what a store lacks of a track, each job in a process of its own.
 
@@ -101,7 +101,7 @@ def run(
         retry_failed: Whether failed and damaged cells are run again.
         time_limit: Seconds a job may take.
         display: Told of the progress; none for silence.
-        warn: Told of the track's datasets that cannot be had.
+        tell: Told of datasets that are built or fetched, and of the track's that cannot be had.
 
     Raises:
         ZooError: unknown names, bad values, or a store that cannot be written. A job's own
@@ -118,7 +118,7 @@ def run(
         store=store,
         device=device,
         threads=threads,
-        warn=warn,
+        tell=tell,
     )
     return carry_out(
         planned,

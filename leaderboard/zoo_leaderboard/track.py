@@ -22,8 +22,8 @@ A track is named (`demo`, `d4rl`, shipped here as package data) or is a path to 
     [datasets."zoo/pendulum/mixed-v0"]
 
 Where there are no values, `datasets` may be a list of ids. Later ones win: defaults, algorithms,
-the dataset's defaults, the dataset's algorithms. All of them
-are the track's and win over an algorithm's tuned values; `--set` wins over them.
+the dataset's defaults, the dataset's algorithms. All of them are the track's and win over an
+algorithm's tuned values; `--set` wins over them.
 """
 
 from __future__ import annotations
@@ -94,6 +94,10 @@ class Track(Record):
     @classmethod
     def _canonical(cls, listed: Any) -> Any:
         """TOML's tables by id, or a list of ids, with expressions in their canonical form."""
+        if not isinstance(listed, dict | list | tuple) or not all(
+            isinstance(name, str) for name in listed
+        ):
+            raise ValueError('datasets are tables by id, [datasets."ID"], or a list of ids')
         tables = listed if isinstance(listed, dict) else {name: {} for name in listed}
         entries = []
         for name, table in tables.items():

@@ -6,8 +6,9 @@ import subprocess
 import sys
 import time
 
-import zoo_leaderboard
 from worlds import BANDIT, processes_with, zoo
+
+import zoo_leaderboard
 from zoo_leaderboard.track import load_track
 
 TRACK = f"""

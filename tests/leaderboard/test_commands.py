@@ -204,7 +204,6 @@ def test_a_damaged_checkpoint_is_one_line(run, zoo):
 
 def test_training_goes_on_after_an_interruption_and_equals_an_uninterrupted_one(zoo, world):
     import zoo_leaderboard
-
     from zoo_core import Agent
 
     options = {"settings": {"steps": 40}, "episodes": 2, "evaluations": 4}
@@ -236,3 +235,44 @@ def test_training_goes_on_after_an_interruption_and_equals_an_uninterrupted_one(
     assert timeless(part.result) == timeless(whole.result)
     states = [Agent.load(run.folder / "agent.pt").state_dict() for run in (whole, part)]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    """Installs, beside the others, a plugin whose stages() raises."""
+    import dataclasses
+
+    from zoo_core import hookimpl, registry
+    from zoo_core.registry import Plugin
+
+    loaded = registry.installed()
+    steady = loaded.algorithm("steady")
+
+    def stages(config):
+        raise AttributeError("no such thing")
+
+    class Broken:
+        @hookimpl
+        def zoo_algorithms(self):
+            return [dataclasses.replace(steady, name="broken", stages=stages)]
+
+    loaded.add(Broken(), Plugin("broken", "zoo-broken", "1", "broken"))
+    return loaded
+
+
+def test_a_plugin_that_cannot_say_its_stages_is_left_out(zoo, broken):
+    options = ["--track", "track.toml", "--dry-run", "--set", "steps=10"]
+    code, out, err = zoo("leaderboard", "run", *options)
+    assert code == 0, err
+    assert "its stages() raised AttributeError: no such thing" in err
+    assert "steady" in out
+    code, _, err = zoo("leaderboard", "run", *options, "--algorithm", "broken")
+    assert code == 2
+    assert err.count("\n") == 1
+
+
+def test_a_setting_applies_to_the_algorithms_that_have_its_path(zoo):
+    options = ["--track", "track.toml", "--dry-run", "--algorithm", "steady"]
+    code, _, err = zoo("leaderboard", "run", *options, "--set", "no.such.path=3")
+    assert code == 2
+    assert "unknown setting of steady 'no.such.path'" in err

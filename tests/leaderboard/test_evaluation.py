@@ -2,10 +2,10 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from zoo_leaderboard.evaluation import Evaluator, evaluation_steps
-from zoo_leaderboard.result import Protocol, ReferenceScores
 
 from zoo_core import Diverged, ZooError
+from zoo_leaderboard.evaluation import Evaluator, evaluation_steps
+from zoo_leaderboard.result import Protocol, ReferenceScores
 
 
 class Counting(gymnasium.Env):

@@ -3,12 +3,12 @@ from types import SimpleNamespace
 
 import pytest
 import zoo_trouble
-from zoo_leaderboard import fingerprint
-from zoo_leaderboard.fingerprint import digest, files_digest, source_digest, sources, syntax
 
 from zoo_core import load
 from zoo_core.recipe import resolve
 from zoo_core.registry import Plugin
+from zoo_leaderboard import fingerprint
+from zoo_leaderboard.fingerprint import digest, files_digest, source_digest, sources, syntax
 
 CODE = '''
 """A module."""

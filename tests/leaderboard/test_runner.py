@@ -1,16 +1,20 @@
 """Real processes: jobs that fail in every way, and the store that they leave behind."""
 
+import os
+import signal
 import threading
+from pathlib import Path
 
 import pytest
+from worlds import BANDIT, processes_with
+
 import zoo_leaderboard
-from worlds import BANDIT
+from zoo_core import ZooError
 from zoo_leaderboard.planning import plan, review
+from zoo_leaderboard.progress import Display
 from zoo_leaderboard.result import Protocol
 from zoo_leaderboard.store import Store
 from zoo_leaderboard.track import Track
-
-from zoo_core import ZooError
 
 TRACK = Track(
     name="trouble",
@@ -109,9 +113,8 @@ def test_stale_results_are_shown_and_neither_used_nor_lost(world):
     (old,), _ = store.load()
 
     def reviewed():
-        from zoo_leaderboard.fingerprint import source_digest
-
         from zoo_core import registry
+        from zoo_leaderboard.fingerprint import source_digest
 
         registry.installed.cache_clear()
         source_digest.cache_clear()
@@ -162,3 +165,37 @@ def test_the_tuned_variant_is_planned_where_there_are_values(world):
     assert jobs[1].ingredients.config["batch_size"] == 32
     with pytest.raises(ZooError, match="no tuned values"):
         plan(plain, algorithms=["outsider"], variants=("tuned",))
+
+
+class KillAt(Display):
+    """Kills the worker from outside when it has done some steps."""
+
+    def __init__(self, step, marker):
+        self.step, self.marker = step, marker
+        self.steps = []
+
+    def progress(self, job, progress):
+        self.steps.append(progress.step)
+        if progress.step >= self.step and self.marker:
+            for pid in processes_with(self.marker):
+                parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+                if parent != os.getpid():
+                    os.kill(pid, signal.SIGKILL)
+            self.marker = ""
+
+
+def test_a_worker_that_is_killed_goes_on_with_the_next_run(world):
+    store = Store(world / "runs")
+    killer = KillAt(60, f"ZOO_HOME={os.environ['ZOO_HOME']}")
+    options = {"algorithms": ["steady"], "settings": {"delay": 0.01}, "store": store}
+    summary = zoo_leaderboard.run(TRACK, display=killer, **options)
+    assert [reason for _, reason in summary.failures] == [
+        "the process was killed by SIGKILL (out of memory?)"
+    ]
+    assert "failed" in zoo_leaderboard.load(store, TRACK).table()
+    again = KillAt(0, "")
+    assert zoo_leaderboard.run(TRACK, display=again, **options).ok
+    assert again.steps[0] == 50
+    ((result,), _) = store.load()
+    assert result.times.attempts == 2
+    assert [e.step for e in result.evaluations] == [0, 50, 100]

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from zoo_leaderboard import stats
 
 finite = st.floats(-1e3, 1e3, allow_nan=False)

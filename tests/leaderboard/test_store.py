@@ -5,10 +5,10 @@ import sys
 
 import pytest
 from synthetic import synthetic
-from zoo_leaderboard.result import Cell, Ingredients, Protocol, Result
-from zoo_leaderboard.store import Damaged, Store, read, write_atomically
 
 from zoo_core import ZooError
+from zoo_leaderboard.result import Cell, Ingredients, Protocol, Result
+from zoo_leaderboard.store import Damaged, Store, read, write_atomically
 
 
 @pytest.fixture

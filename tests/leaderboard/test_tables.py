@@ -5,14 +5,14 @@ import re
 
 import pytest
 from synthetic import synthetic
+
+from zoo_core import UnknownName, ZooError
 from zoo_leaderboard import tables
 from zoo_leaderboard.board import load
 from zoo_leaderboard.plots import MARKERS, PALETTE, styles
 from zoo_leaderboard.result import Cell
 from zoo_leaderboard.store import Store
 from zoo_leaderboard.track import Track
-
-from zoo_core import UnknownName, ZooError
 
 TRACK = Track(
     name="demo",

@@ -12,6 +12,7 @@ import pytest
 import zoo_trouble
 
 from zoo_core import registry
+from zoo_leaderboard.fingerprint import source_digest
 
 BANDIT = "test/bandit-v0"
 PLUGINS = "leaderboard,trouble"
@@ -100,5 +101,7 @@ def world(tmp_path, home, monkeypatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     registry.installed.cache_clear()
+    source_digest.cache_clear()
     yield folder
     registry.installed.cache_clear()
+    source_digest.cache_clear()
