@@ -78,9 +78,10 @@ class HasOneStep(Protocol):
 class Critic(Protocol):
     """Scores actions (ability `q`)."""
 
-    def q(self, observations: Tensor, actions: Tensor) -> Tensor:
+    def q(self, observations: Tensor, actions: Tensor, members: int | None = None) -> Tensor:
         """One value per ensemble member, [E, ..., B], for observations [B, O] and candidates
-        [..., B, A], which broadcast over the leading dimensions."""
+        [..., B, A], which broadcast over the leading dimensions. With `members`, only that many
+        members from the first on are computed."""
         ...
 
 

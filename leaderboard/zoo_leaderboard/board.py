@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -174,12 +175,12 @@ class Board:
         if not self.common:
             return {}
         scores = {r.label: [r.entry(d).values() for d in self.common] for r in self.active}
-        return {
-            (x, y): stats.probability_of_improvement(scores[x], scores[y])
-            for x in scores
-            for y in scores
-            if x != y
-        }
+        found: dict[tuple[str, str], Interval] = {}
+        for x, y in itertools.combinations(scores, 2):
+            value, low, high = stats.probability_of_improvement(scores[x], scores[y])
+            found[x, y] = Interval(value, low, high)
+            found[y, x] = Interval(1.0 - value, 1.0 - high, 1.0 - low)
+        return found
 
     @property
     def results(self) -> list[Result]:

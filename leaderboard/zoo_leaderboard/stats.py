@@ -8,6 +8,7 @@ the values are rliable's. All are reproducible: the bootstrap has a generator of
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -99,11 +100,24 @@ def aggregate(
     return Interval(value, float(low), float(high))
 
 
-def improves(x: ArrayLike, y: ArrayLike) -> float:
-    """P(X > Y) + P(X = Y) / 2 on one dataset: the Mann-Whitney statistic over n m."""
+@functools.lru_cache(maxsize=256)
+def _draws(runs: int, repetitions: int, *seed: int) -> Floats:
+    """How often each run is in each resample, [repetitions, runs]."""
+    generator = np.random.default_rng(seed)
+    drawn = generator.multinomial(runs, np.full(runs, 1.0 / runs), repetitions)
+    return drawn.astype(np.float64)
+
+
+def _wins(x: ArrayLike, y: ArrayLike) -> Floats:
+    """1 where a run of X beats one of Y and 1/2 where they are equal, [X, Y]."""
     a = np.asarray(x, dtype=np.float64).reshape(-1, 1)
     b = np.asarray(y, dtype=np.float64).reshape(1, -1)
-    return float(((a > b) + 0.5 * (a == b)).mean())
+    return np.asarray((a > b) + 0.5 * (a == b), dtype=np.float64)
+
+
+def improves(x: ArrayLike, y: ArrayLike) -> float:
+    """P(X > Y) + P(X = Y) / 2 on one dataset: the Mann-Whitney statistic over n m."""
+    return float(_wins(x, y).mean())
 
 
 def probability_of_improvement(
@@ -129,13 +143,15 @@ def probability_of_improvement(
     xs, ys = _flat(x)[0], _flat(y)[0]
     if len(xs) != len(ys):
         raise ValueError(f"{len(xs)} datasets against {len(ys)}")
-    value = float(np.mean([improves(a, b) for a, b in zip(xs, ys, strict=True)]))
-    generator = np.random.default_rng(seed)
+    wins = [_wins(a, b) for a, b in zip(xs, ys, strict=True)]
+    value = float(np.mean([won.mean() for won in wins]))
     total = np.zeros(repetitions)
-    for a, b in zip(xs, ys, strict=True):
-        drawn_a = a[generator.integers(0, a.size, (repetitions, a.size))][:, :, None]
-        drawn_b = b[generator.integers(0, b.size, (repetitions, b.size))][:, None, :]
-        total += ((drawn_a > drawn_b) + 0.5 * (drawn_a == drawn_b)).mean((1, 2))
+    for place, won in enumerate(wins):
+        # Resampled runs are the same pairs with other counts: no pair is compared again.
+        n, m = won.shape
+        first = _draws(n, repetitions, seed, place, 0)
+        second = _draws(m, repetitions, seed, place, 1)
+        total += ((first @ won) * second).sum(1) / (n * m)
     tail = 50.0 * (1.0 - confidence)
-    low, high = np.percentile(total / len(xs), [tail, 100.0 - tail])
+    low, high = np.percentile(total / len(wins), [tail, 100.0 - tail])
     return Interval(value, float(low), float(high))

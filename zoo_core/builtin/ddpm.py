@@ -75,12 +75,12 @@ class DDPM(nn.Module):
     def clean(self, x: Tensor, output: Tensor, t: int) -> Tensor:
         """The estimate of x_0 from x_t [..., A] and the network's output at time t."""
         if self.config.predict == "noise":
-            output = self.x0_from_x[t] * x - self.x0_from_noise[t] * output
+            output = torch.sub(self.x0_from_x[t] * x, output, alpha=self.x0_from_noise[t])
         return output.clamp(-1.0, 1.0) if self.config.clip_denoised else output
 
     def posterior_mean(self, x0: Tensor, x: Tensor, t: int) -> Tensor:
         """The mean of q(x_{t-1} | x_t, x_0) (equation 7)."""
-        return self.mean_from_x0[t] * x0 + self.mean_from_x[t] * x
+        return torch.add(self.mean_from_x0[t] * x0, x, alpha=self.mean_from_x[t])
 
     def sample(self, observations: Tensor, noise: Noise, n: int = 1) -> Tensor:
         """Actions [n, B, A]: the whole chain from pure noise (algorithm 2)."""
@@ -90,7 +90,7 @@ class DDPM(nn.Module):
         for t in reversed(range(self.config.steps)):
             x = self.posterior_mean(self.clean(x, conditioned(x, t), t), x, t)
             if t > 0:
-                x = x + self.posterior_std[t] * noise.normal(*x.shape)
+                x = torch.add(x, noise.normal(*x.shape), alpha=self.posterior_std[t])
         return x.clamp(-1.0, 1.0)
 
     def nll(self, observations: Tensor, actions: Tensor, noise: Noise) -> Tensor:

@@ -27,12 +27,13 @@ def build(config: QNormConfig) -> Loss:
     def q_norm(context: Context) -> tuple[Tensor, Metrics]:
         batch = context.batch
         actions = context.sampler.sample(batch.observations, context.noise, 1)[0]
-        q = context.critic.q(batch.observations, actions)
+        members = 1 if config.pairing == "first" else None
+        q = context.critic.q(batch.observations, actions, members)
         if config.scale_at == "policy":
             magnitude = q.detach().abs()
         else:
             with torch.no_grad():
-                magnitude = context.critic.q(batch.observations, batch.actions).abs()
+                magnitude = context.critic.q(batch.observations, batch.actions, members).abs()
         value, scale = q[0].mean(), magnitude[0].mean()
         if config.pairing == "random":
             # Both orders are computed, since nothing may branch on a tensor's value.

@@ -39,9 +39,10 @@ class TwinQ(nn.Module):
             layer_norm=config.layer_norm,
         )
 
-    def q(self, observations: Tensor, actions: Tensor) -> Tensor:
-        """Values [E, ..., B] for observations [B, O] and candidates [..., B, A]."""
-        output: Tensor = self.net(observations, actions)
+    def q(self, observations: Tensor, actions: Tensor, members: int | None = None) -> Tensor:
+        """Values [E, ..., B] for observations [B, O] and candidates [..., B, A]; of the first
+        `members` networks where that is given."""
+        output: Tensor = self.net(observations, actions, members=members)
         return output.squeeze(-1)
 
 

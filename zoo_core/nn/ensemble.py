@@ -42,6 +42,8 @@ class Ensemble(nn.Module):
             for _ in range(members)
         )
 
-    def forward(self, *inputs: Tensor, noise: UniformNoise | None = None) -> Tensor:
-        """Inputs as `MLP.forward` takes them -> [E, ..., outputs]."""
-        return torch.stack([member(*inputs, noise=noise) for member in self.members])
+    def forward(
+        self, *inputs: Tensor, noise: UniformNoise | None = None, members: int | None = None
+    ) -> Tensor:
+        """Inputs as `MLP.forward` takes them -> [E, ..., outputs], or of the first `members`."""
+        return torch.stack([member(*inputs, noise=noise) for member in self.members[:members]])
