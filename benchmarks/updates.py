@@ -142,7 +142,9 @@ def products_of(ours: Ours, steps: int = 10) -> tuple[float, float]:
     return seconds / steps, flop / steps / 1e9
 
 
-def compare(name: str, data: zoo_core.OfflineData, options: argparse.Namespace, threads: int) -> str:
+def compare(
+    name: str, data: zoo_core.OfflineData, options: argparse.Namespace, threads: int
+) -> str:
     """One row of the table."""
     torch.set_num_threads(threads)
     ours = Ours(name, data)
@@ -192,7 +194,9 @@ def main() -> None:
     known = zoo_core.installed().algorithms
     names = options.algorithms or [n for n, entry in known.items() if entry.spec.fit is None]
     data = hopper_like()
-    print("| algorithm | threads | updates/s | GFLOP | times its products | x d3rlpy | x official |")
+    print(
+        "| algorithm | threads | updates/s | GFLOP | times its products | x d3rlpy | x official |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for name in names:
         for threads in dict.fromkeys(options.threads):

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from zoo_leaderboard.datasets.embedded import bandit
-from zoo_leaderboard.datasets.embedded.bandit_env import CENTRES
 
 import zoo_core
+from zoo_leaderboard.datasets.embedded import bandit
+from zoo_leaderboard.datasets.embedded.bandit_env import CENTRES
 
 SAMPLES = 10_000
 REACH = 5 * bandit.SPREAD

@@ -11,6 +11,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+
 from zoo_leaderboard import datasets
 from zoo_leaderboard.datasets import Dataset, embedded
 from zoo_leaderboard.datasets.embedded import bandit_env

@@ -9,13 +9,13 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+
+from zoo_core.errors import ZooError
 from zoo_leaderboard import datasets
 from zoo_leaderboard.datasets import Environment, known_environment, known_ids
 from zoo_leaderboard.datasets.environment import make_vector_env
 from zoo_leaderboard.datasets.spaces import ActionScaling
 from zoo_leaderboard.track import load_track
-
-from zoo_core.errors import ZooError
 
 D4RL = load_track("d4rl").dataset_ids()
 IDS = sorted({term.id for text in D4RL for term in datasets.parse(text).terms})

@@ -4,9 +4,9 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zoo_leaderboard.datasets import Expression, Term, parse
 
 from zoo_core.errors import ZooError
+from zoo_leaderboard.datasets import Expression, Term, parse
 
 names = st.from_regex(r"[A-Za-z0-9_-]{1,8}", fullmatch=True)
 ids = st.builds(

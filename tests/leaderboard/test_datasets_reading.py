@@ -20,10 +20,10 @@ import torch
 from gymnasium import spaces
 from minari.data_collector import EpisodeBuffer
 from minari.dataset.minari_storage import MinariStorage
-from zoo_leaderboard import datasets
-from zoo_leaderboard.datasets import catalogue, locate
 
 from zoo_core.errors import UnknownName, ZooError
+from zoo_leaderboard import datasets
+from zoo_leaderboard.datasets import catalogue, locate
 
 BOX = spaces.Box(-np.inf, np.inf, (3,), np.float64)
 GOALS = spaces.Dict({"observation": BOX, "goal": spaces.Box(-5, 5, (2,), np.float32)})

@@ -4,10 +4,10 @@ from gymnasium import spaces
 from gymnasium.spaces.utils import flatten
 from hypothesis import given
 from hypothesis import strategies as st
-from zoo_leaderboard.datasets import ActionScaling, flatten_observation
-from zoo_leaderboard.datasets.spaces import observation_size
 
 from zoo_core.errors import ZooError
+from zoo_leaderboard.datasets import ActionScaling, flatten_observation
+from zoo_leaderboard.datasets.spaces import observation_size
 
 
 def box(*shape: int) -> spaces.Box:

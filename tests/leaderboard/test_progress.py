@@ -58,7 +58,15 @@ def test_plain_lines_tell_that_a_run_goes_on():
 
 def test_the_live_table_shows_every_column():
     text = shown(LiveTable, story)
-    for piece in ("bc on a-v0, seed 0", "50", "10", "0.25", "12.5", "5s", "2 of 2 runs over, 1 failed"):
+    for piece in (
+        "bc on a-v0, seed 0",
+        "50",
+        "10",
+        "0.25",
+        "12.5",
+        "5s",
+        "2 of 2 runs over, 1 failed",
+    ):
         assert piece in text
     assert "failed: ValueError: [/] no" in text
 
