@@ -7,8 +7,8 @@ every algorithm is timed, on one thread and on all, beside
 - d3rlpy's algorithm of the same name, where `--d3rlpy PYTHON` names an interpreter that has it;
 - the official Diffusion-QL, where `--official FOLDER` names a clone of its repository.
 
-Peers take turns with ours (A B A B ...), so that a drift of the machine's speed cancels; a row shows
-the median over the rounds. Run it on an otherwise idle machine::
+Peers take turns with ours (A B A B ...), so that a drift of the machine's speed cancels; a row
+shows the median over the rounds. Run it on an otherwise idle machine::
 
     python benchmarks/updates.py --d3rlpy ~/peer/bin/python --official ~/Diffusion-Policies...
 """
