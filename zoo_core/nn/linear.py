@@ -3,7 +3,7 @@
 Torch's CPU builds multiply float32 matrices with MKL, which on AMD processors is slower than
 oneDNN. Torch carries oneDNN too, as `torch.ops.mkldnn._linear_pointwise`. That operator has no
 autograd (its gradients are silently zero) and no vmap rule, so it stands inside an autograd
-function here.
+function here, and torch's own product serves under `torch.func`.
 
 The choice depends only on the processor, the tensors and ZOO_LINEAR, never on a measurement: a run
 on one machine gives the same bits every time. ZOO_LINEAR=native or =onednn forces one of the two
@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo_core.nn.autograd import apply
+from zoo_core.nn.autograd import transformed
 
 # Below so many multiplications oneDNN's preparations (25 us a call) outweigh what it gains.
 _WORTHWHILE = 2**22
@@ -49,7 +49,7 @@ def _is_amd() -> bool:
 
 def _by_onednn(x: Tensor, weight: Tensor) -> bool:
     rule = _rule()
-    if rule == "native" or torch.compiler.is_compiling() or not torch.backends.mkldnn.enabled:
+    if rule == "native" or transformed() or not torch.backends.mkldnn.enabled:
         return False
     return (
         x.dtype == weight.dtype == torch.float32
@@ -62,37 +62,17 @@ def _by_onednn(x: Tensor, weight: Tensor) -> bool:
 
 
 class _OneDNN(torch.autograd.Function):
-    """The operator with its gradients and its vmap rule."""
+    """The operator with its gradients."""
 
     @staticmethod
-    def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
         return _product(x, weight, bias)
-
-    @staticmethod
-    def setup_context(
-        ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None], output: Tensor
-    ) -> None:
-        ctx.save_for_backward(*inputs[:2])
-        ctx.save_for_forward(*inputs[:2])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         return linear_backward(gradient, x, weight, ctx.needs_input_grad)
-
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor | None:
-        return linear_tangent(*ctx.saved_tensors, *tangents)
-
-    @staticmethod
-    def vmap(
-        info: Any,
-        in_dims: tuple[int | None, ...],
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-    ) -> tuple[Tensor, int]:
-        return stacked_linear(info.batch_size, in_dims, x, weight, bias), 0
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -121,37 +101,6 @@ def _matmul(a: Tensor, b: Tensor) -> Tensor:
     return linear(a, b.t()) if _by_onednn(a, b.t()) else a @ b
 
 
-def linear_tangent(
-    x: Tensor, weight: Tensor, dx: Tensor | None, dweight: Tensor | None, dbias: Tensor | None
-) -> Tensor | None:
-    """The directional derivative of `linear`; None stands for a zero tangent."""
-    terms = [
-        None if dx is None else F.linear(dx, weight),
-        None if dweight is None else F.linear(x, dweight),
-        None if dbias is None else dbias.expand(*x.shape[:-1], -1),
-    ]
-    present = [term for term in terms if term is not None]
-    return sum(present[1:], present[0]) if present else None
-
-
-def stacked_linear(
-    size: int, in_dims: tuple[int | None, ...], x: Tensor, weight: Tensor, bias: Tensor | None
-) -> Tensor:
-    """`linear` under vmap, [size, ..., out]: one product if x alone is stacked, else `size`."""
-    x_dim, weight_dim, bias_dim = in_dims
-    if x_dim is not None:
-        x = x.movedim(x_dim, 0)
-    if weight_dim is None and bias_dim is None:
-        return linear(x, weight, bias)
-    weight = weight.expand(size, -1, -1) if weight_dim is None else weight.movedim(weight_dim, 0)
-    if x_dim is None:
-        x = x.expand(size, *x.shape)
-    y = torch.bmm(x.reshape(size, -1, x.shape[-1]), weight.mT)
-    if bias is not None:
-        y = y + (bias if bias_dim is None else bias.movedim(bias_dim, 0).unsqueeze(1))
-    return y.view(*x.shape[:-1], weight.shape[1])
-
-
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Compute x W^T + b as `torch.nn.functional.linear` does, equal to it up to rounding.
 
@@ -167,7 +116,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         [..., out].
     """
     if _by_onednn(x, weight):
-        return cast(Tensor, apply(_OneDNN, x, weight, bias))
+        return cast(Tensor, cast(Any, _OneDNN).apply(x, weight, bias))
     return F.linear(x, weight, bias)
 
 

@@ -10,16 +10,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from zoo_core.nn.autograd import apply, transformed
 from zoo_core.nn.kernels import kernels, serves
-from zoo_core.nn.linear import linear, linear_backward, linear_tangent, stacked_linear
+from zoo_core.nn.linear import linear, linear_backward
 from zoo_core.nn.mish import (
-    MishWithDerivative,
     chunk,
     has_kernel,
     mish,
     scratch,
-    second_derivative,
     through,
     write_value,
     write_value_and_derivative,
@@ -30,27 +27,19 @@ class _LinearMish(torch.autograd.Function):
     """(x, W, b) -> (Mish(z), Mish'(z)) where z = x W^T + b."""
 
     @staticmethod
-    def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
         if bias is None or not serves(x):
             z = linear(x, weight, bias).contiguous()
             derivative = torch.empty_like(z)
             write_value_and_derivative(z, z, derivative)
-            return z, derivative
-        # The kernel adds the bias while it has the product at hand.
-        z = linear(x, weight).contiguous()
-        derivative = torch.empty_like(z)
-        kernels().value_and_derivative(z, bias.contiguous(), derivative)
-        return z, derivative
-
-    @staticmethod
-    def setup_context(
-        ctx: Any,
-        inputs: tuple[Tensor, Tensor, Tensor | None],
-        output: tuple[Tensor, Tensor],
-    ) -> None:
+        else:
+            # The kernel adds the bias while it has the product at hand.
+            z = linear(x, weight).contiguous()
+            derivative = torch.empty_like(z)
+            kernels().value_and_derivative(z, bias.contiguous(), derivative)
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*inputs, output[1])
-        ctx.save_for_forward(*inputs, output[1])
+        ctx.save_for_backward(x, weight, bias, derivative)
+        return z, derivative
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -58,7 +47,7 @@ class _LinearMish(torch.autograd.Function):
         of_value, of_derivative = gradients
         if of_value is None and of_derivative is None:
             return None, None, None
-        plain = not transformed() and not torch.is_grad_enabled()
+        plain = not torch.is_grad_enabled()
         if plain and of_derivative is None and bias is not None and serves(x):
             of_value = cast(Tensor, of_value).contiguous()
             of_z = scratch(derivative.dtype, derivative.numel())[0].view(derivative.shape)
@@ -74,28 +63,6 @@ class _LinearMish(torch.autograd.Function):
             z = lambda: linear(x, weight, bias)  # noqa: E731
             of_z = cast(Tensor, through(of_value, of_derivative, derivative, z))
         return linear_backward(of_z, x, weight, ctx.needs_input_grad)
-
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-        x, weight, bias, derivative = ctx.saved_tensors
-        of_z = linear_tangent(x, weight, *tangents)
-        if of_z is None:
-            return None, None
-        return of_z * derivative, of_z * second_derivative(linear(x, weight, bias))
-
-    @staticmethod
-    def vmap(
-        info: Any,
-        in_dims: tuple[int | None, ...],
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-    ) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
-        if in_dims[1] is None and in_dims[2] is None:
-            stacked = x.movedim(cast(int, in_dims[0]), 0)
-            return cast(Any, _LinearMish).apply(stacked, weight, bias), (0, 0)
-        z = stacked_linear(info.batch_size, in_dims, x, weight, bias)
-        return cast(Any, MishWithDerivative).apply(z), (0, 0)
 
 
 def linear_mish(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -113,8 +80,8 @@ def linear_mish(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     """
     if not has_kernel(x) or x.dtype != weight.dtype or torch.is_autocast_enabled("cpu"):
         return mish(linear(x, weight, bias))
-    if transformed() or (torch.is_grad_enabled() and _any_requires_grad(x, weight, bias)):
-        return cast(Tensor, apply(_LinearMish, x, weight, bias)[0])
+    if torch.is_grad_enabled() and _any_requires_grad(x, weight, bias):
+        return cast(Tensor, cast(Any, _LinearMish).apply(x, weight, bias)[0])
     if bias is None or not serves(x):
         z = linear(x, weight, bias).contiguous()
         write_value(z, z)

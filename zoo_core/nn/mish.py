@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo_core.nn.autograd import apply, transformed
+from zoo_core.nn.autograd import transformed
 from zoo_core.nn.kernels import kernels, serves
 
 # From here on t is exactly 1, and the square of the exponential is still finite.
@@ -54,8 +54,11 @@ def chunk() -> int:
 
 
 def has_kernel(x: Tensor) -> bool:
-    """Whether the kernels below are for such a tensor; `torch.nn.functional.mish` is, otherwise."""
-    return x.dtype in _LARGEST and x.device.type == "cpu" and not torch.compiler.is_compiling()
+    """Whether the kernels below are for such a tensor; `torch.nn.functional.mish` is, otherwise.
+
+    Under `torch.func` too: there a function of our own costs more than it gains.
+    """
+    return x.dtype in _LARGEST and x.device.type == "cpu" and not transformed()
 
 
 def write_value(x: Tensor, y: Tensor) -> None:
@@ -116,19 +119,14 @@ class MishWithDerivative(torch.autograd.Function):
     """x -> (Mish(x), Mish'(x)): the derivative is an output, so it can be differentiated too."""
 
     @staticmethod
-    def forward(x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mish(x) and Mish'(x)."""
         x = x.contiguous()
         y, derivative = torch.empty_like(x), torch.empty_like(x)
         write_value_and_derivative(x, y, derivative)
-        return y, derivative
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
-        """Keeps the input and the derivative."""
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(inputs[0], output[1])
-        ctx.save_for_forward(inputs[0], output[1])
+        ctx.save_for_backward(x, derivative)
+        return y, derivative
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Tensor | None:
@@ -136,19 +134,6 @@ class MishWithDerivative(torch.autograd.Function):
         x, derivative = ctx.saved_tensors
         of_value, of_derivative = gradients
         return through(of_value, of_derivative, derivative, lambda: x)
-
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Tensor) -> tuple[Tensor, Tensor]:
-        """The tangents of both outputs."""
-        x, derivative = ctx.saved_tensors
-        return tangents[0] * derivative, tangents[0] * second_derivative(x)
-
-    @staticmethod
-    def vmap(
-        info: Any, in_dims: tuple[int | None], x: Tensor
-    ) -> tuple[tuple[Tensor, Tensor], tuple[int | None, int | None]]:
-        """Elementwise, so stacks need nothing more."""
-        return cast(Any, MishWithDerivative).apply(x), (in_dims[0], in_dims[0])
 
 
 def through(
@@ -175,8 +160,8 @@ def mish(x: Tensor) -> Tensor:
     """
     if not has_kernel(x):
         return F.mish(x)
-    if transformed() or (torch.is_grad_enabled() and x.requires_grad):
-        return cast(Tensor, apply(MishWithDerivative, x)[0])
+    if torch.is_grad_enabled() and x.requires_grad:
+        return cast(Tensor, cast(Any, MishWithDerivative).apply(x)[0])
     x = x.contiguous()
     y = torch.empty_like(x)
     write_value(x, y)
