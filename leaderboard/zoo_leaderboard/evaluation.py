@@ -116,6 +116,9 @@ class Evaluator:
         return clipped
 
 
-def evaluation_steps(total: int, evaluations: int) -> list[int]:
-    """The training steps at which a run is evaluated: 0, then evenly spaced up to `total`."""
-    return sorted({0, *(round(total * k / evaluations) for k in range(1, evaluations + 1))})
+def evaluation_steps(total: int, protocol: Protocol) -> list[int]:
+    """The training steps at which a run is evaluated: 0 where the protocol has it, then evenly
+    spaced up to `total`."""
+    n = protocol.evaluations
+    steps = {round(total * k / n) for k in range(1, n + 1)} - {0}
+    return sorted(steps | {0} if protocol.untrained else steps)

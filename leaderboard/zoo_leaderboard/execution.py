@@ -216,7 +216,7 @@ def _train(run: _Run, evaluator: Evaluator, started: float) -> None:
     checkpoint = run.place.work / "checkpoint.pt"
     headline, others = recipe.acts[0].name, [act.name for act in recipe.acts[1:]]
     done = {e.step for e in run.evaluations}
-    for step in evaluation_steps(job.total_steps, job.ingredients.protocol.evaluations):
+    for step in evaluation_steps(job.total_steps, job.ingredients.protocol):
         if step < trainer.step or step in done:
             continue
         _advance(run, trainer, step, checkpoint)

@@ -25,7 +25,9 @@ class Protocol(Record):
     episodes: int = Field(default=10, ge=1)
     """Episodes per evaluation, each in an environment copy of its own."""
     evaluations: int = Field(default=10, ge=1, le=100)
-    """Evaluations after the one before training, evenly spaced; the last is the score."""
+    """Evaluations of the training, evenly spaced; the last is the score."""
+    untrained: bool = True
+    """Whether the curves begin with an evaluation before training."""
     seed: int = Field(default=1_000_000, ge=0)
     """Of the environments: copy i starts from seed + i, for every algorithm and every run."""
     episode_limit: int = Field(default=10_000, ge=1)

@@ -81,10 +81,14 @@ def test_numbers_that_are_not_finite_are_refused():
 
 
 def test_the_last_step_is_always_evaluated_and_each_once():
-    assert evaluation_steps(100, 4) == [0, 25, 50, 75, 100]
-    assert evaluation_steps(3, 10) == [0, 1, 2, 3]
-    assert evaluation_steps(1, 1) == [0, 1]
-    assert evaluation_steps(7, 3) == [0, 2, 5, 7]
+    def steps(total, evaluations, untrained=True):
+        return evaluation_steps(total, Protocol(evaluations=evaluations, untrained=untrained))
+
+    assert steps(100, 4) == [0, 25, 50, 75, 100]
+    assert steps(100, 4, untrained=False) == [25, 50, 75, 100]
+    assert steps(3, 10) == [0, 1, 2, 3]
+    assert steps(1, 1) == [0, 1]
+    assert steps(7, 3) == [0, 2, 5, 7]
 
 
 def test_scores_are_in_hundredths_of_the_references_range():
