@@ -91,7 +91,7 @@ def test_reward_rules_are_their_formulas():
     returns = [float(part.sum()) for part in r.split(data.lengths.tolist())]
     for rule, expected in {
         "none": r,
-        "standardise": (r - r.mean()) / r.std(correction=0),
+        "standardise": (r - r.mean()) / r.std(),
         "return_range": r * 1000 / (max(returns) - min(returns)),
         "minus_one": r - 1,
         "antmaze": 4 * (r - 0.5),
