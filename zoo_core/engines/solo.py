@@ -22,7 +22,6 @@ from zoo_core.engines.base import (
     optimizer_of,
     tapes_of,
 )
-from zoo_core.engines.flat import covering, flatten
 from zoo_core.errors import BrokenPlugin
 
 
@@ -35,16 +34,9 @@ class SoloEngine(Engine):
         super().__init__(agents)
         (self.agent,) = agents
         self.agent.requires_grad_(False)
-        self._flat = {
-            f"{side}{name}": flatten(part)
-            for side, parts in (("", self.agent.live), ("target.", self.agent.target))
-            for name, part in parts.items()
-            # A target that is partly live shares those parameters: it stays as it is.
-            if not side or name in self.agent.recipe.targets
-        }
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
         self._parameters: dict[str, list[Tensor]] = {}
-        self._vectors: dict[str, Tensor] = {}
+        self._averages: dict[str, tuple[list[Tensor], list[Tensor]]] = {}
 
     def parameters(self, path: str) -> list[Tensor]:
         """The parameters of the part at `path`."""
@@ -52,24 +44,10 @@ class SoloEngine(Engine):
             self._parameters[path] = list(self.agent.part(path).parameters())
         return self._parameters[path]
 
-    def vector(self, path: str) -> Tensor:
-        """The same as one vector: writing to it writes to the modules."""
-        if path not in self._vectors:
-            target = "target." if path.startswith("target.") else ""
-            name = target + path.removeprefix(target).partition(".")[0]
-            if name not in self._flat:
-                self._vectors[path] = flatten(self.agent.part(path))
-            else:
-                try:
-                    self._vectors[path] = covering(self.parameters(path), self._flat[name])
-                except ValueError as error:
-                    raise BrokenPlugin(f"part '{path}' cannot be trained alone: {error}") from None
-        return self._vectors[path]
-
     def optimizer(self, path: str, update: EngineUpdate) -> torch.optim.Optimizer:
         """The part's optimizer, which lives on from stage to stage."""
         if path not in self._optimizers:
-            self._optimizers[path] = optimizer_of([self.vector(path)], update.trains[path])
+            self._optimizers[path] = optimizer_of(self.parameters(path), update.trains[path])
         return self._optimizers[path]
 
     @override
@@ -99,28 +77,31 @@ class SoloEngine(Engine):
                 parameter.requires_grad_(False)
         position = 0
         for path, part in trained.items():
-            own = gradients[position : position + len(part)]
+            own = list(gradients[position : position + len(part)])
             position += len(part)
-            gradient = torch.cat([g.reshape(-1) for g in own])
             limit = update.trains[path].max_grad_norm
             if limit is not None:
-                norm = torch.linalg.vector_norm(gradient)
-                gradient *= (limit / (norm + 1e-6)).clamp(max=1.0)
+                norm = torch.nn.utils.get_total_norm(own)
+                torch._foreach_mul_(own, (limit / (norm + 1e-6)).clamp(max=1.0))
                 metrics[f"{update.name}/{path}_grad_norm"] = norm
             optimizer = self.optimizer(path, update)
             for group in optimizer.param_groups:
                 group["lr"] = rates[path]
-            vector = self.vector(path)
-            vector.grad = gradient
+            for parameter, gradient in zip(part, own, strict=True):
+                parameter.grad = gradient
             optimizer.step()
-            vector.grad = None
+            for parameter in part:
+                parameter.grad = None
         for metric, (buffer, rate) in averaged_metrics(update).items():
             self.agent.get_buffer(buffer).lerp_(metrics[metric], rate)
         return metrics
 
     @override
     def move_average(self, path: str, rate: float) -> None:
-        self.vector(f"target.{path}").lerp_(self.vector(path), rate)
+        if path not in self._averages:
+            target: list[Tensor] = list(self.agent.part(f"target.{path}").parameters())
+            self._averages[path] = (target, self.parameters(path))
+        torch._foreach_lerp_(*self._averages[path], rate)
 
     @override
     def reset(self, name: str) -> None:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 _SOURCE = Path(__file__).with_name("kernels.c")
-# Nothing is contracted or reassociated, so that every processor gives the same bits.
+# Nothing is contracted or reassociated, so that both kernels give a value the same bits.
 _FLAGS = (
     "-O3",
     "-fPIC",
