@@ -44,6 +44,7 @@ from zoo_core.batch import Batch
 from zoo_core.config import AlgorithmConfig, Config, Setting
 from zoo_core.context import Context
 from zoo_core.data import OfflineData, Space
+from zoo_core.diffusion.solver import Solver
 from zoo_core.errors import (
     BadCheckpoint,
     BrokenPlugin,
@@ -56,10 +57,13 @@ from zoo_core.hookspecs import hookimpl
 from zoo_core.noise import GeneratorNoise, Noise
 from zoo_core.protocols import (
     Critic,
+    Dual,
     Guidable,
     HasLogProb,
     HasMode,
     HasOneStep,
+    HasScale,
+    HasSolver,
     Sampler,
     ValueFunction,
 )
@@ -110,12 +114,15 @@ __all__ = [
     "Critic",
     "CriticSpec",
     "Diverged",
+    "Dual",
     "Ema",
     "GeneratorNoise",
     "Guidable",
     "HasLogProb",
     "HasMode",
     "HasOneStep",
+    "HasScale",
+    "HasSolver",
     "Incompatible",
     "Log",
     "Loss",
@@ -133,6 +140,7 @@ __all__ = [
     "SamplerSpec",
     "Schedule",
     "Setting",
+    "Solver",
     "Space",
     "Stage",
     "Term",

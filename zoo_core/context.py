@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
 
 from zoo_core.batch import Batch
 from zoo_core.noise import Noise
@@ -38,6 +39,31 @@ class Targets:
         return self._agent.part(f"target.{name}")
 
 
+class _Entrance(nn.Module):
+    """Lets `functional_call` reach a method of a module."""
+
+    def __init__(self, part: nn.Module) -> None:
+        super().__init__()
+        self.part = part
+
+    def forward(self, method: str, *arguments: Any, **options: Any) -> Any:
+        return getattr(self.part, method)(*arguments, **options)
+
+
+class _Constant:
+    """The methods of a part, each called with detached parameters."""
+
+    def __init__(self, part: nn.Module) -> None:
+        self._entrance = _Entrance(part)
+        self._detached = {name: p.detach() for name, p in self._entrance.named_parameters()}
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            return functional_call(self._entrance, self._detached, (method, *arguments), options)
+
+        return call
+
+
 class Context:
     """Everything that a loss may read, and nothing of the optimizer or the step.
 
@@ -68,6 +94,11 @@ class Context:
     def part(self, name: str) -> Any:
         """A part by its path: `value`, `sampler.prior`, `target.critic`."""
         return self._agent.part(name)
+
+    def constant(self, name: str) -> Any:
+        """A part whose parameters are constants: gradients pass to what its methods are given, and
+        not to its weights. For an update that trains the part through another term."""
+        return _Constant(self._agent.part(name))
 
     def once(self, key: str, compute: Callable[[], R]) -> R:
         """The result of `compute`, which runs once per update however many terms ask."""

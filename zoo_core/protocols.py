@@ -5,11 +5,14 @@ observation, E the members of a critic's ensemble. Actions lie in [-1, 1] everyw
 """
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from torch import Tensor
 
 from zoo_core.noise import Noise
+
+if TYPE_CHECKING:
+    from zoo_core.diffusion.solver import Solver
 
 
 @runtime_checkable
@@ -64,6 +67,26 @@ class Guidable(Protocol):
 
 
 @runtime_checkable
+class HasSolver(Protocol):
+    """A diffusion sampler that any solver can sample (ability `sample_with`)."""
+
+    def sample_with(
+        self, solver: "Solver", observations: Tensor, noise: Noise, n: int = 1
+    ) -> Tensor:
+        """Actions [n, B, A] for observations [B, O] by that solver."""
+        ...
+
+
+@runtime_checkable
+class HasScale(Protocol):
+    """A guided sampler whose guidance can be weighed anew (ability `sample_scaled`)."""
+
+    def sample_scaled(self, observations: Tensor, noise: Noise, n: int, scale: float) -> Tensor:
+        """Actions [n, B, A] for observations [B, O] at that scale."""
+        ...
+
+
+@runtime_checkable
 class HasOneStep(Protocol):
     """A diffusion sampler with a one-step estimate of the action (ability `reconstruct`)."""
 
@@ -94,13 +117,29 @@ class ValueFunction(Protocol):
         ...
 
 
+@runtime_checkable
+class Dual(Protocol):
+    """A dual variable: a temperature or a Lagrange multiplier (abilities `value`, `log`)."""
+
+    def value(self) -> Tensor:
+        """The variable, a scalar above 0."""
+        ...
+
+    def log(self) -> Tensor:
+        """Its logarithm, a scalar."""
+        ...
+
+
 ABILITIES: dict[type, str] = {
     Sampler: "sampling actions and their nll (methods sample and nll)",
     HasMode: "a mode (method mode)",
     HasLogProb: "log-probabilities (method sample_log_prob)",
     Guidable: "guided sampling (method sample_guided)",
+    HasSolver: "sampling by another solver (method sample_with)",
+    HasScale: "guidance by a scale (method sample_scaled)",
     HasOneStep: "one-step reconstruction (method reconstruct)",
     Critic: "values of actions (method q)",
     ValueFunction: "values of observations (method v)",
+    Dual: "a dual variable's value (methods value and log)",
 }
 """How an error message names each protocol."""

@@ -2,24 +2,62 @@
 
 from collections.abc import Iterable
 
-from zoo_core.builtin import ddpm, deterministic, gaussian, nll, q_norm, td, twin_q
+from zoo_core.builtin import (
+    ddim,
+    ddpm,
+    deterministic,
+    dpm_solver,
+    dual,
+    entropy,
+    gaussian,
+    guided,
+    nll,
+    q_norm,
+    sac_actor,
+    soft_td,
+    tanh_gaussian,
+    td,
+    temperature,
+    twin_q,
+    vae,
+)
 from zoo_core.hookspecs import hookimpl
 from zoo_core.specs import CriticSpec, LossSpec, SamplerSpec
 
 
 @hookimpl
 def zoo_samplers() -> Iterable[SamplerSpec]:
-    """deterministic, gaussian, ddpm."""
-    return (deterministic.SPEC, gaussian.SPEC, ddpm.SPEC)
+    """deterministic, gaussian, tanh_gaussian, vae, ddpm, ddim, dpm_solver, guided."""
+    return (
+        deterministic.SPEC,
+        gaussian.SPEC,
+        tanh_gaussian.SPEC,
+        vae.SPEC,
+        ddpm.SPEC,
+        ddim.SPEC,
+        dpm_solver.SPEC,
+        guided.SPEC,
+    )
 
 
 @hookimpl
 def zoo_critics() -> Iterable[CriticSpec]:
-    """twin_q."""
-    return (twin_q.SPEC,)
+    """twin_q, dual."""
+    return (
+        twin_q.SPEC,
+        dual.SPEC,
+    )
 
 
 @hookimpl
 def zoo_losses() -> Iterable[LossSpec]:
-    """nll, td, q_norm."""
-    return (nll.SPEC, td.SPEC, q_norm.SPEC)
+    """nll, td, soft_td, sac_actor, entropy, temperature, q_norm."""
+    return (
+        nll.SPEC,
+        td.SPEC,
+        soft_td.SPEC,
+        sac_actor.SPEC,
+        entropy.SPEC,
+        temperature.SPEC,
+        q_norm.SPEC,
+    )

@@ -1,0 +1,1 @@
+"""SAC on logged data for the zoo: the algorithm `sac_off`."""
