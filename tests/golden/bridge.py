@@ -18,6 +18,8 @@ from . import formula
 ROWS, OBSERVATIONS, ACTIONS = 16, 11, 3
 SPACE = Space(OBSERVATIONS, ACTIONS)
 UPDATES = 5
+SUBMODULES = r"\b(?:vae|encoder|decoder|perturbation)\b"
+"""Below a part, whose names stand in its parameters' roles."""
 
 
 @cache
@@ -50,6 +52,7 @@ def role(parameter: str, targets: str = "own") -> str:
     side, part, inner = parameter.split(".", 2)
     where = "target/" if side == "target" and targets == "own" else ""
     where += {"sampler": "actor", "critic": "critic"}[part]
+    where += "".join(f"/{name}" for name in re.findall(SUBMODULES, inner))
     if member := re.search(r"members\.(\d+)\.", inner):
         where += f"/{member[1]}"
     kind = inner.rpartition(".")[2]

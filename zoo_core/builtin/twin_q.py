@@ -1,19 +1,19 @@
 """An ensemble of action values: two by default (clipped double Q, arXiv:1802.09477)."""
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from zoo_core.config import Config
 from zoo_core.data import Space
-from zoo_core.nn import Activation, Ensemble
+from zoo_core.nn import Activation, Ensemble, widths
 from zoo_core.specs import CriticSpec
 
 
 class TwinQConfig(Config):
     """Settings of the critic `twin_q`."""
 
-    hidden: PositiveInt = 256
-    """Width of each hidden layer."""
+    hidden: PositiveInt | tuple[PositiveInt, ...] = 256
+    """Width of every hidden layer, or one width for each."""
     layers: NonNegativeInt = 2
     """Number of hidden layers."""
     activation: Activation = "relu"
@@ -22,6 +22,11 @@ class TwinQConfig(Config):
     """Networks in the ensemble, E."""
     layer_norm: bool = False
     """Whether each hidden layer is normalised (arXiv:1607.06450)."""
+
+    @model_validator(mode="after")
+    def _fitting(self) -> "TwinQConfig":
+        widths(self.hidden, self.layers)
+        return self
 
 
 class TwinQ(nn.Module):

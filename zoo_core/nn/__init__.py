@@ -3,21 +3,23 @@
 All of them run plainly, under `torch.func` (grad, vmap over stacked weights or over inputs) and
 under `torch.no_grad`, draw no random numbers after construction, and have static shapes.
 
-- `MLP`, `Ensemble`, `Denoiser`: whole networks, of one or several inputs that broadcast.
+- `MLP`, `Ensemble`, `Denoiser`, `DenoiserUNet`: whole networks, of one or several inputs that broadcast.
 - `Linear`, `ConcatLinear`, `Mish`, `Dropout`: layers.
 - `linear`, `mish`, `linear_mish`: the functions beneath them.
+- `widths`: of hidden layers, as settings give them.
 - `TimeEmbedding`, `SinusoidalEmbedding`, `RandomFourierFeatures`: of diffusion times.
 - `betas`, `diffusion_coefficients`: noise schedules and what follows from them.
 """
 
 from zoo_core.nn.concat_linear import ConcatLinear
 from zoo_core.nn.denoiser import Denoiser
+from zoo_core.nn.denoiser_unet import DenoiserUNet
 from zoo_core.nn.dropout import Dropout
 from zoo_core.nn.ensemble import Ensemble
 from zoo_core.nn.linear import Linear, linear
 from zoo_core.nn.linear_mish import linear_mish
 from zoo_core.nn.mish import Mish, mish
-from zoo_core.nn.mlp import MLP, Activation
+from zoo_core.nn.mlp import MLP, Activation, widths
 from zoo_core.nn.noise_schedules import (
     DiffusionCoefficients,
     ScheduleName,
@@ -34,6 +36,7 @@ __all__ = [
     "Activation",
     "ConcatLinear",
     "Denoiser",
+    "DenoiserUNet",
     "DiffusionCoefficients",
     "Dropout",
     "Ensemble",
@@ -51,4 +54,5 @@ __all__ = [
     "linear_mish",
     "mish",
     "vp_betas",
+    "widths",
 ]

@@ -28,7 +28,7 @@ class Ensemble(nn.Module):
         members: int,
         inputs: int | Sequence[int],
         outputs: int,
-        hidden: int = 256,
+        hidden: int | Sequence[int] = 256,
         layers: int = 2,
         activation: Activation = "relu",
         layer_norm: bool = False,

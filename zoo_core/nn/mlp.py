@@ -26,6 +26,19 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+def widths(hidden: int | Sequence[int], layers: int) -> tuple[int, ...]:
+    """The width of each of so many hidden layers, from one width for all or from one for each.
+
+    Raises:
+        ValueError: there are not as many widths as layers.
+    """
+    if isinstance(hidden, int):
+        return (hidden,) * layers
+    if len(hidden) != layers:
+        raise ValueError(f"hidden has {len(hidden)} widths for {layers} layers")
+    return tuple(hidden)
+
+
 class MLP(nn.Module):
     """Hidden layers of linear map, layer norm, activation, dropout; then a linear map.
 
@@ -36,21 +49,21 @@ class MLP(nn.Module):
         inputs: Last dimension of the input; or of each of several inputs, which then broadcast
             (see `ConcatLinear`) and have the same parameters as their concatenation.
         outputs: Last dimension of the output.
-        hidden: Width of each hidden layer.
+        hidden: Width of every hidden layer, or one width for each.
         layers: Number of hidden layers, 0 or more.
         activation: Between the layers.
         layer_norm: Whether hidden layers are normalised before their activation (arXiv:1607.06450).
         dropout: Rate after each activation; the noise is given to `forward`.
 
     Raises:
-        ValueError: an unknown activation, or a rate outside [0, 1).
+        ValueError: an unknown activation, a rate outside [0, 1), or not as many widths as layers.
     """
 
     def __init__(
         self,
         inputs: int | Sequence[int],
         outputs: int,
-        hidden: int = 256,
+        hidden: int | Sequence[int] = 256,
         layers: int = 2,
         activation: Activation = "relu",
         layer_norm: bool = False,
@@ -62,10 +75,11 @@ class MLP(nn.Module):
                 f"no activation {activation!r}; known: {', '.join(get_args(Activation))}"
             )
         sizes = (inputs,) if isinstance(inputs, int) else tuple(inputs)
-        widths = [hidden] * layers + [outputs]
-        self.first = ConcatLinear(sizes, widths[0])
-        self.rest = nn.ModuleList(Linear(a, b) for a, b in itertools.pairwise(widths))
-        self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(layers if layer_norm else 0))
+        between = widths(hidden, layers)
+        outs = [*between, outputs]
+        self.first = ConcatLinear(sizes, outs[0])
+        self.rest = nn.ModuleList(Linear(a, b) for a, b in itertools.pairwise(outs))
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for width in between if layer_norm)
         self.dropout = Dropout(dropout)
         self.activation = activation
 
@@ -85,7 +99,7 @@ class MLP(nn.Module):
         return self._from_hidden(self._hidden(0, self.first, together), noise)
 
     def after_first(self, z: Tensor, noise: UniformNoise | None = None) -> Tensor:
-        """The output [..., outputs] from the first layer's, z [..., hidden].
+        """The output [..., outputs] from the first layer's, z [..., its width].
 
         z may be put together from kept parts: `mlp.first.part(0, x, mlp.first.bias) + kept`.
         """

@@ -136,8 +136,9 @@ def _small(recipe: Recipe, registry: Registry) -> Recipe:
     changes: dict[str, Any] = {}
     for path, setting in recipe.settings.items():
         last = path.rpartition(".")[2]
-        if last == "hidden" and isinstance(setting.value, int):
-            changes[path] = 16
+        if last == "hidden" or last.endswith("_hidden"):
+            one = isinstance(setting.value, int)
+            changes[path] = 16 if one else [16] * len(setting.value)
         elif path.endswith(".batch.size"):
             changes[path] = BATCH
     for stage in recipe.stages:
