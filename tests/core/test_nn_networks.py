@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, grad_and_value, stack_module_state, vmap
 
-from zoo_core.nn import MLP, Activation, Denoiser, Dropout, Ensemble
+from zoo_core.nn import MLP, Activation, Denoiser, Dropout, Ensemble, widths
 
 MODULES: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -61,6 +61,17 @@ def test_mlp_is_torchs_sequence(activation: Activation, layers: int, norm: bool)
         torch.testing.assert_close(ours(x), theirs(x))
     count = sum(p.numel() for p in theirs.parameters())
     assert sum(p.numel() for p in ours.parameters()) == count
+
+
+def test_one_width_for_each_layer() -> None:
+    mlp = MLP((2, 3), 1, hidden=(7, 5), layers=2, layer_norm=True)
+    assert mlp.first.weight.shape == (7, 5)
+    assert [tuple(p.shape) for p in mlp.rest.parameters()] == [(5, 7), (5,), (1, 5), (1,)]
+    assert [tuple(norm.normalized_shape) for norm in mlp.norms] == [(7,), (5,)]
+    assert mlp(torch.randn(4, 2), torch.randn(6, 4, 3)).shape == (6, 4, 1)
+    with pytest.raises(ValueError, match="hidden has 2 widths for 3 layers"):
+        MLP(2, 1, hidden=(7, 5), layers=3)
+    assert widths(8, 3) == (8, 8, 8)
 
 
 @pytest.mark.parametrize("layers", [0, 1, 3])

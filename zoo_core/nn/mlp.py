@@ -26,16 +26,16 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def widths(hidden: int | Sequence[int], layers: int) -> tuple[int, ...]:
+def widths(hidden: int | Sequence[int], layers: int, name: str = "hidden") -> tuple[int, ...]:
     """The width of each of so many hidden layers, from one width for all or from one for each.
 
     Raises:
-        ValueError: there are not as many widths as layers.
+        ValueError: there are not as many widths as layers; the message calls them `name`.
     """
     if isinstance(hidden, int):
         return (hidden,) * layers
     if len(hidden) != layers:
-        raise ValueError(f"hidden has {len(hidden)} widths for {layers} layers")
+        raise ValueError(f"{name} has {len(hidden)} widths for {layers} layers")
     return tuple(hidden)
 
 

@@ -28,7 +28,7 @@ class PerturbedConfig(VAEConfig):
 
     @model_validator(mode="after")
     def _perturbation_fitting(self) -> "PerturbedConfig":
-        widths(self.perturbation_hidden, self.perturbation_layers)
+        widths(self.perturbation_hidden, self.perturbation_layers, "perturbation_hidden")
         return self
 
 
