@@ -48,10 +48,13 @@ def same_prints(ours: dict[str, Tensor], theirs: dict[str, Any]) -> None:
 
 def role(parameter: str, targets: str = "own") -> str:
     """A parameter of an agent, `live.critic.net.members.0.first.weight`, as a role,
-    `critic/0/layers/0/weight`; averages have the live parts' roles if `targets` is "copy"."""
+    `critic/0/layers/0/weight`; a dual variable's is its part's name. Averages have the live parts'
+    roles if `targets` is "copy"."""
     side, part, inner = parameter.split(".", 2)
     where = "target/" if side == "target" and targets == "own" else ""
-    where += {"sampler": "actor", "critic": "critic"}[part]
+    where += "actor" if part == "sampler" else part
+    if inner == "log_value":
+        return where
     where += "".join(f"/{name}" for name in re.findall(SUBMODULES, inner))
     if member := re.search(r"members\.(\d+)\.", inner):
         where += f"/{member[1]}"

@@ -87,7 +87,7 @@ class VmapEngine(Engine):
             own = [gradients[name] for name in part]
             limit = update.trains[path].max_grad_norm
             if limit is not None:
-                squares = torch.stack([g.flatten(1).square().sum(1) for g in own])
+                squares = torch.stack([g.reshape(len(g), -1).square().sum(1) for g in own])
                 norm = squares.sum(0).sqrt()
                 factor = (limit / (norm + 1e-6)).clamp(max=1.0)
                 own = [g * factor.view(-1, *[1] * (g.dim() - 1)) for g in own]
