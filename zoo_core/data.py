@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -48,6 +48,8 @@ class OfflineData:
     """[E], int64: transitions per episode."""
     name: str = "data"
     """What messages call it: a dataset id or expression."""
+    columns: Mapping[str, Tensor] = field(default_factory=dict)
+    """What earlier stages prepared, each [N + E, ...]; filled in where a stage prepares more."""
 
     def __post_init__(self) -> None:
         n, episodes = len(self), len(self.lengths)

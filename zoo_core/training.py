@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -97,7 +97,7 @@ class Trainer:
         self.engine_name = name
         self.engine = ENGINES[name](agents)
         self.columns: list[dict[str, Tensor]] = [{} for _ in seeds]
-        self._column_keys: list[list[str]] = [[] for _ in seeds]
+        self._prepared: list[dict[str, dict[str, Tensor]]] = [{} for _ in seeds]
         self._stage = 0
         self._step = 0
         self._entered = False
@@ -207,13 +207,13 @@ class Trainer:
         return tuple(reports)
 
     def _enter(self, resumed: bool = False) -> None:
-        """Begins the current stage: resets, prepared columns, losses and noise streams."""
+        """Begins the current stage: prepared columns, resets, losses and noise streams."""
         stage = self.recipe.stages[self._stage]
         if not resumed:
-            for name in stage.reset:
-                self.engine.reset(name)
             if stage.prepare is not None:
                 self._prepare(stage)
+            for name in stage.reset:
+                self.engine.reset(name)
         assert stage.batch is not None
         self._batches = BatchStream(
             self.data,
@@ -244,14 +244,15 @@ class Trainer:
             else:
                 generator = torch.Generator(self.device)
                 generator.manual_seed(stream_seed(seed, stage.name, "prepare"))
+                data = replace(self.data, columns=self.columns[position])
                 with torch.no_grad():
-                    made = stage.prepare(agent, self.data, GeneratorNoise(generator, self.dtype))
+                    made = stage.prepare(agent, data, GeneratorNoise(generator, self.dtype))
                 column_files.check(made, rows, who)
                 if self.columns_dir is not None:
                     column_files.write(self.columns_dir, key, made)
                     made = column_files.read(self.columns_dir, key)
             self.columns[position] = {**self.columns[position], **made}
-            self._column_keys[position].append(key)
+            self._prepared[position][key] = made
 
     def _bind(self, stage: Stage, update: Update) -> _BoundUpdate:
         """Builds the losses and, by a dry pass, the noise streams of an update."""
@@ -312,8 +313,8 @@ class Trainer:
             self._enter()
         self._report()
         if self.columns_dir is None:
-            for keys, made in zip(self._column_keys, self.columns, strict=True):
-                for key in keys[-1:]:
+            for prepared in self._prepared:
+                for key, made in prepared.items():
                     column_files.write(path.parent / "columns", key, made)
         checkpoint.write(
             path,
@@ -325,7 +326,7 @@ class Trainer:
                 "dtype": str(self.dtype).removeprefix("torch."),
                 "stage": self._stage,
                 "step": self._step,
-                "columns": self._column_keys,
+                "columns": [list(prepared) for prepared in self._prepared],
                 "generators": [g.get_state() for g in self._generators()],
                 **self.engine.state(),
             },
@@ -370,9 +371,10 @@ class Trainer:
         self._stage, self._step = content["stage"], content["step"]
         directory = self.columns_dir or path.parent / "columns"
         for position, keys in enumerate(content["columns"]):
-            self._column_keys[position] = list(keys)
             for key in keys:
-                self.columns[position].update(column_files.read(directory, key))
+                made = column_files.read(directory, key)
+                self.columns[position].update(made)
+                self._prepared[position][key] = made
         trains = {
             part: EngineUpdate(update.name, update.trains, ())
             for stage in self.recipe.stages

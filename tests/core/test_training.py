@@ -139,6 +139,31 @@ def test_a_reset_part_starts_anew():
     assert moved.abs().max() <= 3e-4 * 1.01
 
 
+def test_prepare_sees_earlier_columns_and_parts_before_their_reset(tmp_path):
+    seen = {}
+
+    def doubled(agent, data, noise):
+        seen["weight"] = agent.part("value.body").weight.clone()
+        return {"doubled": 2 * data.columns["offset"]}
+
+    def patched(run):
+        object.__setattr__(run.stages[2], "prepare", doubled)
+        return run
+
+    run = Trainer(patched(recipe()), DATA, dtype=torch.float64).run(until=20)
+    last = run.agent().part("value.body").weight.clone()
+    run.run(until=21)
+    assert torch.equal(seen["weight"], last)
+    assert not torch.allclose(run.agent().part("value.body").weight, last, atol=1e-3)
+    assert torch.equal(run.columns[0]["doubled"], 2 * run.columns[0]["offset"])
+
+    # The columns of both stages, which were only in memory, come back.
+    run.save(tmp_path / "run.pt")
+    resumed = Trainer.load(tmp_path / "run.pt", patched(recipe()), DATA)
+    assert equal(run.columns[0], resumed.columns[0])
+    assert equal(state(run.run().agent()), state(resumed.run().agent()))
+
+
 def test_adding_a_term_shifts_no_other_draws():
     def cloned(*settings):
         run = trainer("sampler=ddpm", *settings).run(until=8)
