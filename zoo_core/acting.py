@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor
 
 from zoo_core.noise import Noise
-from zoo_core.protocols import Critic, HasMode, Sampler
+from zoo_core.protocols import Critic, HasMode
 from zoo_core.reductions import over_members
 from zoo_core.specs import Act
 
@@ -20,7 +20,7 @@ def choose(agent: Agent, act: Act, observations: Tensor, noise: Noise) -> Tensor
     sampler = agent.part(act.sampler)
     if act.choose in {"mode", "mode_or_sample"} and isinstance(sampler, HasMode):
         return sampler.mode(observations)
-    candidates = cast(Sampler, sampler).sample(observations, noise, act.n)
+    candidates = _candidates(sampler, act, observations, noise)
     if act.score is None:
         return candidates[0]
     q = cast(Critic, agent.part(act.score)).q(observations, candidates)
@@ -30,6 +30,17 @@ def choose(agent: Agent, act: Act, observations: Tensor, noise: Noise) -> Tensor
     best = scores.argmax(0)
     index = best[None, :, None].expand(1, -1, candidates.shape[-1])
     return candidates.gather(0, index)[0]
+
+
+def _candidates(sampler: Any, act: Act, observations: Tensor, noise: Noise) -> Tensor:
+    """[n, B, A]"""
+    if act.solver is not None:
+        drawn: Tensor = sampler.sample_with(act.solver, observations, noise, act.n)
+    elif act.scale is not None:
+        drawn = sampler.sample_scaled(observations, noise, act.n, act.scale)
+    else:
+        drawn = sampler.sample(observations, noise, act.n)
+    return drawn
 
 
 def gumbel(noise: Noise, *shape: int) -> Tensor:

@@ -31,7 +31,7 @@ from zoo_core import registry as registry_module
 from zoo_core.config import AlgorithmConfig, Config, Setting, explain, parse_assignments
 from zoo_core.data import Space
 from zoo_core.errors import BrokenPlugin, Incompatible, UnknownName, ZooError
-from zoo_core.protocols import ABILITIES, Critic, HasMode, Sampler
+from zoo_core.protocols import ABILITIES, Critic, HasMode, HasScale, HasSolver, Sampler
 from zoo_core.registry import Registry
 from zoo_core.schedules import Schedule
 from zoo_core.specs import (
@@ -343,6 +343,10 @@ def _check(recipe: Recipe) -> None:
         _demand(recipe, act.sampler, sampler, Sampler, f"act '{act.name}'")
         if act.choose == "mode":
             _demand(recipe, act.sampler, sampler, HasMode, f"act '{act.name}'")
+        if act.solver is not None:
+            _demand(recipe, act.sampler, sampler, HasSolver, f"act '{act.name}'")
+        if act.scale is not None:
+            _demand(recipe, act.sampler, sampler, HasScale, f"act '{act.name}'")
         if act.choose not in {"argmax", "softmax"} and act.score is not None:
             raise Incompatible(f"act '{act.name}' names a critic but does not choose by a score")
         if act.choose in {"argmax", "softmax"}:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from zoo_core.config import AlgorithmConfig, Config
 from zoo_core.data import OfflineData, Space
+from zoo_core.diffusion.solver import Solver
 from zoo_core.noise import Noise
 from zoo_core.reductions import Members
 from zoo_core.schedules import Schedule
@@ -33,7 +34,8 @@ Columns = dict[str, Tensor]
 """Tensors by name, each with one row per stored observation: [N + E, ...]."""
 
 Prepare = Callable[["Agent", OfflineData, Noise], Columns]
-"""Adds columns at the start of a stage. `data` is as logged; see `Agent.normalized`."""
+"""Adds columns at the start of a stage. `data` is as logged (see `Agent.normalized`), with the
+columns of earlier stages as `data.columns`."""
 
 Policy = Callable[[Tensor], Tensor]
 """Raw observations [B, O] to actions [B, A] in [-1, 1]."""
@@ -207,7 +209,8 @@ class Stage:
     """What a step sees; none for transitions, as many as the algorithm's `batch_size` says."""
     prepare: Prepare | None = None
     reset: tuple[str, ...] = ()
-    """Parts that start anew, with their targets and optimizers, when the stage begins."""
+    """Parts that start anew, with their targets and optimizers, when the stage begins; `prepare`
+    still sees them as the last stage left them."""
 
     def __post_init__(self) -> None:
         for label, given, kind in (("updates", self.updates, Update), ("emas", self.emas, Ema)):
@@ -234,6 +237,16 @@ class Act(Config):
     """How the critic's members become one score."""
     temperature: PositiveFloat = 1.0
     """Of the softmax: probabilities are proportional to exp(score / temperature)."""
+    solver: Solver | None = None
+    """How a diffusion is sampled; none for the sampler's own way."""
+    scale: float | None = Field(default=None, ge=0.0)
+    """Of a guided sampler's guidance; none for the sampler's own."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Act:
+        if self.solver is not None and self.scale is not None:
+            raise ValueError("an act takes a solver or a scale, not both")
+        return self
 
 
 @dataclass(frozen=True)

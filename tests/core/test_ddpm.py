@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from zoo_core import GeneratorNoise, Space
-from zoo_core.builtin.ddpm import DDPM, DDPMConfig
+from zoo_core.builtin.ddpm import DDPMConfig
+from zoo_core.diffusion import DiffusionSampler, Prediction
 from zoo_core.nn import betas
 
 CASES = [(name, steps) for name in ("linear", "cosine", "vp") for steps in (1, 5, 50)]
@@ -24,14 +25,21 @@ class Known(nn.Module):
         return self.function(x, t)
 
     def conditioned(self, observations, times):
-        return self.function
+        return lambda x, k: self.function(x, times[k].long())
 
 
 def ddpm(action_dim=1, function=None, **settings):
-    sampler = DDPM(DDPMConfig(**settings), Space(1, action_dim)).double()
+    sampler = DiffusionSampler(DDPMConfig(**settings), Space(1, action_dim)).double()
     if function is not None:
         sampler.denoiser = Known(function)
     return sampler
+
+
+def clean(sampler, x, output, step):
+    """The estimate of x_0 from the network's output."""
+    time = (step + 1) / sampler.process.steps
+    predict, clip = sampler.config.predict, sampler.config.clip_denoised
+    return Prediction(sampler.process, [time], lambda x, k: output, predict, clip).clean(x, 0)
 
 
 def number(value):
@@ -78,16 +86,16 @@ def test_posterior_is_bayes_rule_on_gaussians(name, steps):
         # Prior N(factor x0, variance) of x_{t-1}; likelihood N(x_t; sqrt(alpha) x_{t-1}, beta).
         precision = 1 / variance + alpha / beta
         mean = (factor * x0 / variance + math.sqrt(alpha) * x / beta) / precision
-        ours = sampler.posterior_mean(number(x0), number(x), t)
+        ours = sampler.own_solver.posterior_mean(number(x0), number(x), t)
         assert ours.item() == pytest.approx(mean, rel=1e-6)
-        assert sampler.posterior_std[t] ** 2 == pytest.approx(1 / precision, rel=1e-9)
+        assert sampler.own_solver.posterior_std[t] ** 2 == pytest.approx(1 / precision, rel=1e-9)
 
 
 @pytest.mark.parametrize(("name", "steps"), CASES)
 def test_the_last_step_returns_the_clean_action(name, steps):
     sampler = ddpm(schedule=name, steps=steps)
     x0, x = number(0.3), number(5.0)
-    assert sampler.posterior_mean(x0, x, 0).item() == pytest.approx(0.3, rel=1e-9)
+    assert sampler.own_solver.posterior_mean(x0, x, 0).item() == pytest.approx(0.3, rel=1e-9)
 
 
 @pytest.mark.parametrize(("name", "steps"), CASES)
@@ -97,7 +105,7 @@ def test_the_true_noise_gives_back_the_clean_action(name, steps):
     times, epsilon = torch.arange(steps), torch.randn(steps, 3).double()
     x = sampler.diffused(actions, times, epsilon)
     for t in range(steps):
-        torch.testing.assert_close(sampler.clean(x[t], epsilon[t], t), actions[t])
+        torch.testing.assert_close(clean(sampler, x[t], epsilon[t], t), actions[t])
 
 
 MEANS = torch.tensor([[-0.5, 0.4], [0.45, 0.3], [0.1, -0.5]], dtype=torch.float64)
@@ -109,7 +117,10 @@ def exact(means=MEANS, weights=WEIGHTS, std=STD, **settings):
     """A sampler with E[noise | x_t] for data from sum_k weights_k N(means_k, std^2 I)."""
 
     def noise_at(x, t):
-        kept, added = sampler.sqrt_alphas_cumprod[t], sampler.sqrt_one_minus_alphas_cumprod[t]
+        kept, added = (
+            sampler.process.sqrt_alphas_cumprod[t],
+            sampler.process.sqrt_one_minus_alphas_cumprod[t],
+        )
         variance = (kept * std) ** 2 + added**2
         offsets = x[..., None, :] - kept * means
         logits = weights.log() - 0.5 * offsets.square().sum(-1) / variance
@@ -118,7 +129,10 @@ def exact(means=MEANS, weights=WEIGHTS, std=STD, **settings):
     def output(x, t):
         if sampler.config.predict == "noise":
             return noise_at(x, t)
-        kept, added = sampler.sqrt_alphas_cumprod[t], sampler.sqrt_one_minus_alphas_cumprod[t]
+        kept, added = (
+            sampler.process.sqrt_alphas_cumprod[t],
+            sampler.process.sqrt_one_minus_alphas_cumprod[t],
+        )
         return (x - added * noise_at(x, t)) / kept
 
     sampler = ddpm(means.shape[1], output, clip_denoised=False, **settings)
@@ -185,8 +199,8 @@ def test_clean_actions_are_clipped_where_asked(predict):
     clipped = ddpm(2, steps=10, predict=predict)
     free = ddpm(2, steps=10, predict=predict, clip_denoised=False)
     for t in range(10):
-        assert float(free.clean(x, output, t).abs().max()) > 1.0
-        ours, limited = clipped.clean(x, output, t), free.clean(x, output, t).clamp(-1, 1)
+        assert float(clean(free, x, output, t).abs().max()) > 1.0
+        ours, limited = clean(clipped, x, output, t), clean(free, x, output, t).clamp(-1, 1)
         assert torch.equal(ours, limited)
 
 
@@ -205,8 +219,8 @@ def test_nll_is_zero_for_the_exact_noise_of_one_action():
     settings = {"schedule": "vp", "steps": 10}
 
     def output(x, t):
-        kept = sampler.sqrt_alphas_cumprod[t][:, None]
-        return (x - kept * action) / sampler.sqrt_one_minus_alphas_cumprod[t][:, None]
+        kept = sampler.process.sqrt_alphas_cumprod[t][:, None]
+        return (x - kept * action) / sampler.process.sqrt_one_minus_alphas_cumprod[t][:, None]
 
     sampler = ddpm(2, output, **settings)
     rows = sampler.nll(torch.zeros(64, 1).double(), action.expand(64, 2), noise())

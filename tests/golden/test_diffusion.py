@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from zoo_core.diffusion import Ddpm, Prediction
 from zoo_core.nn import betas, diffusion_coefficients
 
 from . import formula
@@ -49,13 +50,14 @@ def test_schedule_and_what_follows_from_it(key):
     close(c.betas, in_float32["betas"], rtol=1e-6)
     close(c.alphas_cumprod, in_float32["alphas_cumprod"], rtol=2e-5)
 
-    sampler = agent(schedule, steps).part("sampler")
-    close(sampler.sqrt_alphas_cumprod, theirs["sqrt_alphas_cumprod"])
-    close(sampler.sqrt_one_minus_alphas_cumprod, theirs["sqrt_one_minus_alphas_cumprod"])
-    close(sampler.x0_from_x, theirs["sqrt_recip_alphas_cumprod"])
-    close(sampler.x0_from_noise, theirs["sqrt_recipm1_alphas_cumprod"])
+    process = agent(schedule, steps).part("sampler").process
+    close(process.sqrt_alphas_cumprod, theirs["sqrt_alphas_cumprod"])
+    close(process.sqrt_one_minus_alphas_cumprod, theirs["sqrt_one_minus_alphas_cumprod"])
+    alphas = torch.tensor([math.exp(a) for a in process.log_alphas], dtype=torch.float64)
+    close(1 / alphas, theirs["sqrt_recip_alphas_cumprod"])
+    close((1 - alphas.square()).sqrt() / alphas, theirs["sqrt_recipm1_alphas_cumprod"], rtol=1e-8)
     log_variance = torch.tensor(theirs["posterior_log_variance_clipped"], dtype=torch.float64)
-    close(sampler.posterior_std, (0.5 * log_variance).exp())
+    close(Ddpm(process).posterior_std, (0.5 * log_variance).exp())
 
 
 @pytest.mark.parametrize("key", SCHEDULES)
@@ -69,11 +71,12 @@ def test_forward_process_and_posterior(key):
     close(t, theirs["t"])
     close(sampler.diffused(actions, t, eps), theirs["q_sample"])
     for row, time in enumerate(t.tolist()):
-        mean = sampler.posterior_mean(actions[row], x[row], time)
+        mean = sampler.own_solver.posterior_mean(actions[row], x[row], time)
         close(mean, theirs["posterior_mean"][row])
         log_variance = theirs["posterior_log_variance"][row]
-        close(2 * math.log(sampler.posterior_std[time]), log_variance)
-        close(sampler.clean(x[row], eps[row], time), theirs["start_from_noise"][row])
+        close(2 * math.log(sampler.own_solver.posterior_std[time]), log_variance)
+        at = Prediction(sampler.process, [(time + 1) / int(steps)], lambda x, k, e=eps[row]: e)
+        close(at.clean(x[row], 0), theirs["start_from_noise"][row])
 
 
 def test_networks():
@@ -102,7 +105,7 @@ def test_whole_chain_and_its_gradient(key, monkeypatch):
     settings = (f"sampler.predict={predicts}", f"sampler.clip_denoised={clip}")
     own = agent(theirs["schedule"], steps, *settings)
     sampler, visited = own.part("sampler"), []
-    mean = sampler.posterior_mean
+    mean = sampler.own_solver.posterior_mean
 
     def spied(x0, x, t):
         visited.append(x)
@@ -111,7 +114,7 @@ def test_whole_chain_and_its_gradient(key, monkeypatch):
             return visited[-1]
         return mean(x0, x, t)
 
-    monkeypatch.setattr(sampler, "posterior_mean", spied)
+    monkeypatch.setattr(sampler.own_solver, "posterior_mean", spied)
     draws = Draws(chain("sample", steps))
     actions = sampler.sample(batch(0).observations, draws)[0]
     assert draws.spent

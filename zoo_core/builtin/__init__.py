@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 
 from zoo_core.builtin import (
+    advantage_nll,
     ddim,
     ddpm,
     deterministic,
     dpm_solver,
     dual,
     entropy,
+    expectile,
     gaussian,
     guided,
     nll,
@@ -20,6 +22,7 @@ from zoo_core.builtin import (
     temperature,
     twin_q,
     vae,
+    value,
 )
 from zoo_core.hookspecs import hookimpl
 from zoo_core.specs import CriticSpec, LossSpec, SamplerSpec
@@ -42,16 +45,17 @@ def zoo_samplers() -> Iterable[SamplerSpec]:
 
 @hookimpl
 def zoo_critics() -> Iterable[CriticSpec]:
-    """twin_q, dual."""
+    """twin_q, value, dual."""
     return (
         twin_q.SPEC,
+        value.SPEC,
         dual.SPEC,
     )
 
 
 @hookimpl
 def zoo_losses() -> Iterable[LossSpec]:
-    """nll, td, soft_td, sac_actor, entropy, temperature, q_norm."""
+    """nll, td, soft_td, sac_actor, entropy, temperature, q_norm, expectile, advantage_nll."""
     return (
         nll.SPEC,
         td.SPEC,
@@ -60,4 +64,6 @@ def zoo_losses() -> Iterable[LossSpec]:
         entropy.SPEC,
         temperature.SPEC,
         q_norm.SPEC,
+        expectile.SPEC,
+        advantage_nll.SPEC,
     )

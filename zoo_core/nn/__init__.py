@@ -3,7 +3,8 @@
 All of them run plainly, under `torch.func` (grad, vmap over stacked weights or over inputs) and
 under `torch.no_grad`, draw no random numbers after construction, and have static shapes.
 
-- `MLP`, `Ensemble`, `Denoiser`, `DenoiserUNet`: whole networks, of one or several inputs that broadcast.
+- `MLP`, `Ensemble`: whole networks, of one or several inputs that broadcast.
+- `Denoiser`, `DenoiserUNet`: networks of a diffusion over actions.
 - `Linear`, `ConcatLinear`, `Mish`, `Dropout`: layers.
 - `linear`, `mish`, `linear_mish`: the functions beneath them.
 - `widths`: of hidden layers, as settings give them.

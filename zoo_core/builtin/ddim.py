@@ -1,0 +1,44 @@
+"""A denoiser of DDPM's training, sampled in fewer steps (DDIM, arXiv:2010.02502)."""
+
+from pydantic import NonNegativeFloat, PositiveInt, model_validator
+from typing_extensions import override
+
+from zoo_core.diffusion import DiffusionConfig, DiffusionSampler, Solver
+from zoo_core.nn import ScheduleName
+from zoo_core.specs import SamplerSpec
+
+
+class DDIMConfig(DiffusionConfig):
+    """Settings of the sampler `ddim`."""
+
+    steps: PositiveInt = 10
+    """Denoising steps of a sample."""
+    trained_steps: PositiveInt = 100
+    """Steps T of the schedule that the denoiser learns."""
+    schedule: ScheduleName = "vp"
+    """Noise schedule: `linear`, `cosine` or `vp`."""
+    eta: NonNegativeFloat = 0.0
+    """How random sampling is, from 0 (a function of the first noise) to 1 (as DDPM)."""
+    clip_denoised: bool = True
+    """Whether the clean action is clipped to [-1, 1] in every step."""
+
+    @model_validator(mode="after")
+    def _fewer(self) -> "DDIMConfig":
+        if self.steps > self.trained_steps:
+            raise ValueError("steps must not exceed trained_steps")
+        return self
+
+    @override
+    def schedule_and_steps(self) -> tuple[ScheduleName, int]:
+        return self.schedule, self.trained_steps
+
+    @override
+    def solver(self) -> Solver:
+        return Solver(name="ddim", steps=self.steps, eta=self.eta)
+
+    @override
+    def clips(self) -> bool:
+        return self.clip_denoised
+
+
+SPEC = SamplerSpec("ddim", DDIMConfig, DiffusionSampler, "Song et al. 2021, arXiv:2010.02502")

@@ -1,0 +1,76 @@
+"""A denoiser in continuous time, or of DDPM's training, sampled by DPM-Solver.
+
+Lu et al. 2022, arXiv:2206.00927 and arXiv:2211.01095.
+"""
+
+from typing import Literal
+
+from pydantic import Field, PositiveInt, model_validator
+from typing_extensions import override
+
+from zoo_core.diffusion import DiffusionConfig, DiffusionSampler, Solver
+from zoo_core.nn import ScheduleName
+from zoo_core.specs import SamplerSpec
+
+
+class DPMSolverConfig(DiffusionConfig):
+    """Settings of the sampler `dpm_solver`."""
+
+    schedule: ScheduleName | Literal["continuous"] = "continuous"
+    """`continuous`: the linear variance-preserving SDE (arXiv:2011.13456) with times in (0, 1]; or
+    a schedule in steps: `linear`, `cosine`, `vp`."""
+    trained_steps: PositiveInt = 1000
+    """Steps T of a schedule in steps; has no meaning in continuous time."""
+    trained_from: float = Field(default=1e-3, gt=0.0, lt=1.0)
+    """The least time of training in continuous time; has no meaning for a schedule in steps."""
+    steps: PositiveInt = 15
+    """Calls of the network for a sample."""
+    order: Literal[1, 2, 3] = 2
+    """The order of the solver's error in the step."""
+    method: Literal["singlestep", "multistep"] = "multistep"
+    """Whether derivatives come from within a step or from the steps before."""
+    expand: Literal["noise", "x0"] = "x0"
+    """What is expanded on the path: the noise (DPM-Solver) or the clean action (DPM-Solver++)."""
+    spacing: Literal["time", "log_snr"] = "time"
+    """What is uniform between steps: the time, or log(alpha / sigma)."""
+    end: float | None = Field(default=None, gt=0.0, lt=1.0)
+    """The time at which the solver stops; none for the least time of training."""
+    clip_denoised: bool = False
+    """Whether the clean action is clipped to [-1, 1] in every step."""
+    clip: bool = True
+    """Whether a sample is clipped to [-1, 1] at the end."""
+
+    @model_validator(mode="after")
+    def _enough_steps(self) -> "DPMSolverConfig":
+        self.solver()
+        return self
+
+    @override
+    def schedule_and_steps(self) -> tuple[ScheduleName | Literal["continuous"], int]:
+        return self.schedule, self.trained_steps
+
+    @override
+    def least_time(self) -> float:
+        return self.trained_from
+
+    @override
+    def solver(self) -> Solver:
+        return Solver(
+            name="dpm_solver",
+            steps=self.steps,
+            order=self.order,
+            method=self.method,
+            expand=self.expand,
+            spacing=self.spacing,
+            end=self.end,
+            clip=self.clip,
+        )
+
+    @override
+    def clips(self) -> bool:
+        return self.clip_denoised
+
+
+SPEC = SamplerSpec(
+    "dpm_solver", DPMSolverConfig, DiffusionSampler, "Lu et al. 2022, arXiv:2206.00927"
+)

@@ -1,0 +1,187 @@
+"""A sampler that denoises: one trained denoiser, its process, and the solver that it samples by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Literal
+
+import torch
+from pydantic import NonNegativeInt, PositiveInt
+from torch import Tensor, nn
+
+from zoo_core.config import Config
+from zoo_core.data import Space
+from zoo_core.diffusion.ddim import Ddim
+from zoo_core.diffusion.ddpm import Ddpm
+from zoo_core.diffusion.dpm_solver import DpmSolver
+from zoo_core.diffusion.prediction import Prediction
+from zoo_core.diffusion.process import ContinuousProcess, DiscreteProcess
+from zoo_core.diffusion.solver import Solver
+from zoo_core.nn import Denoiser, DenoiserUNet, RandomFourierFeatures, ScheduleName, betas
+from zoo_core.noise import Noise
+
+
+class DiffusionConfig(Config):
+    """What all diffusion samplers can be told of their denoiser."""
+
+    predict: Literal["noise", "x0"] = "noise"
+    """What the network predicts: the noise, or the clean action."""
+    network: Literal["mlp", "unet"] = "mlp"
+    """`mlp`, or SfBC's residual network of shrinking and growing layers (`unet`)."""
+    hidden: PositiveInt = 256
+    """Width of each hidden layer; of the widest one in `unet`."""
+    layers: NonNegativeInt = 3
+    """Number of hidden layers; has no meaning in `unet`."""
+    time_dim: PositiveInt = 16
+    """Size of the time embedding; even."""
+    reduction: Literal["mean", "sum"] = "mean"
+    """How squared errors of action dimensions become one number."""
+
+    def schedule_and_steps(self) -> tuple[ScheduleName | Literal["continuous"], int]:
+        """The noise schedule, and the steps T that it was trained with (0 if continuous)."""
+        raise NotImplementedError
+
+    def least_time(self) -> float:
+        """The least time of training of a continuous process."""
+        return 1e-3
+
+    def solver(self) -> Solver:
+        """How the sampler samples."""
+        raise NotImplementedError
+
+    def clips(self) -> bool:
+        """Whether predicted clean actions are clipped to [-1, 1] on the way."""
+        raise NotImplementedError
+
+
+class DiffusionSampler(nn.Module):
+    """A diffusion over actions: cloned by denoising, sampled by a solver.
+
+    Samplers of the same network and process share their parameters' names whatever their solver,
+    so that a denoiser trained as one loads into another.
+    """
+
+    def __init__(self, config: DiffusionConfig, space: Space) -> None:
+        super().__init__()
+        self.config = config
+        self.action_dim = space.action_dim
+        schedule, steps = config.schedule_and_steps()
+        continuous = schedule == "continuous"
+        # Times in (0, 1] need frequencies of their own; SfBC's have a standard deviation of 30.
+        times = RandomFourierFeatures(config.time_dim, 30.0) if continuous else None
+        sizes = (space.observation_dim, space.action_dim)
+        self.denoiser: Denoiser | DenoiserUNet
+        if config.network == "unet":
+            self.denoiser = DenoiserUNet(*sizes, config.hidden, config.time_dim, times)
+        else:
+            self.denoiser = Denoiser(
+                *sizes,
+                hidden=config.hidden,
+                layers=config.layers,
+                time_dim=config.time_dim,
+                time_embedding=times,
+            )
+        self.process: DiscreteProcess | ContinuousProcess
+        if schedule == "continuous":
+            self.process = ContinuousProcess(first=config.least_time())
+        else:
+            self.process = DiscreteProcess(betas(schedule, steps))
+
+    @cached_property
+    def own_solver(self) -> Ddpm | Ddim | DpmSolver:
+        """The solver of the sampler's settings."""
+        return self.solver(self.config.solver())
+
+    def solver(self, solver: Solver) -> Ddpm | Ddim | DpmSolver:
+        """What the description means for this process.
+
+        Raises:
+            ValueError: `ddpm` for a continuous process, or more steps than trained.
+        """
+        if solver.name == "dpm_solver":
+            return DpmSolver(self.process, solver)
+        if solver.name == "ddim":
+            return Ddim(self.process, solver.steps, solver.eta)
+        if isinstance(self.process, ContinuousProcess):
+            raise ValueError("ddpm needs a process in steps; take ddim or dpm_solver")
+        return Ddpm(self.process)
+
+    def sample(self, observations: Tensor, noise: Noise, n: int = 1) -> Tensor:
+        """Actions [n, B, A] for observations [B, O], by the sampler's own solver."""
+        actions = self._solved(self.own_solver, observations, noise, n)
+        return actions.clamp(-1.0, 1.0) if self.config.solver().clip else actions
+
+    def sample_with(self, solver: Solver, observations: Tensor, noise: Noise, n: int = 1) -> Tensor:
+        """Actions [n, B, A] for observations [B, O], by another solver."""
+        actions = self._solved(self.solver(solver), observations, noise, n)
+        return actions.clamp(-1.0, 1.0) if solver.clip else actions
+
+    def sample_guided(
+        self,
+        observations: Tensor,
+        noise: Noise,
+        n: int,
+        energy: Callable[[Tensor, Tensor, Tensor], Tensor],
+        scale: float,
+    ) -> Tensor:
+        """Actions [n, B, A] from the denoiser's score plus `scale` times the gradient of
+        `energy(observations, actions [n, B, A], time []) -> [n, B]`."""
+        actions = self._solved(self.own_solver, observations, noise, n, energy, scale)
+        return actions.clamp(-1.0, 1.0) if self.config.solver().clip else actions
+
+    def _solved(
+        self,
+        solver: Ddpm | Ddim | DpmSolver,
+        observations: Tensor,
+        noise: Noise,
+        n: int,
+        energy: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
+        scale: float = 0.0,
+    ) -> Tensor:
+        x = noise.normal(n, observations.shape[0], self.action_dim)
+        visited = [self.process.network_time(t) for t in solver.times]
+        times = torch.tensor(visited, dtype=x.dtype, device=x.device)
+        steering = None if energy is None else lambda at, k: energy(observations, at, times[k])
+        prediction = Prediction(
+            self.process,
+            solver.times,
+            self.denoiser.conditioned(observations, times),
+            self.config.predict,
+            self.config.clips(),
+            steering,
+            scale,
+        )
+        return solver.solve(prediction, x, noise)
+
+    def diffused(self, actions: Tensor, times: Tensor, epsilon: Tensor) -> Tensor:
+        """q(x_t | x_0): actions [..., A] with noise [..., A] of the network times [...]
+        (DDPM, equation 4)."""
+        alpha, sigma = self.process.coefficients(times, actions)
+        return alpha[..., None] * actions + sigma[..., None] * epsilon
+
+    def nll(self, observations: Tensor, actions: Tensor, noise: Noise) -> Tensor:
+        """The denoising error [B] at uniform times (DDPM, algorithm 1, the simplified bound)."""
+        times = self.process.draw(noise, actions.shape[0])
+        epsilon = noise.normal(*actions.shape)
+        output: Tensor = self.denoiser(observations, self.diffused(actions, times, epsilon), times)
+        return self._error(output, actions, epsilon)
+
+    def reconstruct(
+        self, observations: Tensor, actions: Tensor, noise: Noise
+    ) -> tuple[Tensor, Tensor]:
+        """From one call of the denoiser: the estimate of the clean action [B, A] at a uniform
+        time, and the denoising error [B] (EDP, arXiv:2305.20081, equation 8)."""
+        times = self.process.draw(noise, actions.shape[0])
+        epsilon = noise.normal(*actions.shape)
+        alpha, sigma = (c[..., None] for c in self.process.coefficients(times, actions))
+        x = alpha * actions + sigma * epsilon
+        output: Tensor = self.denoiser(observations, x, times)
+        x0 = output if self.config.predict == "x0" else (x - sigma * output) / alpha
+        clipped = x0.clamp(-1.0, 1.0) if self.config.clips() else x0
+        return clipped, self._error(output, actions, epsilon)
+
+    def _error(self, output: Tensor, actions: Tensor, epsilon: Tensor) -> Tensor:
+        aim = epsilon if self.config.predict == "noise" else actions
+        error = (output - aim).square()
+        return error.mean(-1) if self.config.reduction == "mean" else error.sum(-1)

@@ -1,0 +1,39 @@
+"""The description of a solver: how a trained denoiser is sampled."""
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
+
+from zoo_core.config import Config
+
+Name = Literal["ddpm", "ddim", "dpm_solver"]
+
+
+class Solver(Config):
+    """How noise becomes a sample of a trained denoiser; which fields count depends on `name`."""
+
+    name: Name = "ddpm"
+    """`ddpm` (arXiv:2006.11239), `ddim` (arXiv:2010.02502), `dpm_solver` (arXiv:2206.00927)."""
+    steps: PositiveInt | None = None
+    """Calls of the network; none for as many as the process has steps. `ddpm` visits all."""
+    eta: NonNegativeFloat = 0.0
+    """`ddim`: how random it is, from 0 (an ODE) to 1 (as random as DDPM)."""
+    order: Literal[1, 2, 3] = 2
+    """`dpm_solver`: the order of its error in the step."""
+    method: Literal["singlestep", "multistep"] = "multistep"
+    """`dpm_solver`: whether derivatives come from within a step or from the steps before."""
+    expand: Literal["noise", "x0"] = "x0"
+    """`dpm_solver`: what is expanded along the path: the predicted noise (DPM-Solver) or the clean
+    action (DPM-Solver++, arXiv:2211.01095)."""
+    spacing: Literal["time", "log_snr"] = "time"
+    """`dpm_solver`: what is uniform between steps: the time, or log(alpha / sigma)."""
+    end: float | None = Field(default=None, gt=0.0, lt=1.0)
+    """`dpm_solver`: the time at which it stops; none for the least time of training."""
+    clip: bool = True
+    """Whether a sample is clipped to [-1, 1] at the end."""
+
+    @model_validator(mode="after")
+    def _enough_steps(self) -> "Solver":
+        if self.name == "dpm_solver" and self.steps is not None and self.steps < self.order:
+            raise ValueError(f"a solver of order {self.order} needs as many steps at least")
+        return self
