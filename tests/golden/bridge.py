@@ -12,6 +12,7 @@ from torch import Tensor
 
 from zoo_core import Agent, Batch, Noise, OfflineData, Recipe, Space, Trainer, resolve
 from zoo_core.engines.base import EngineTerm, EngineUpdate, objective
+from zoo_core.nn import RandomFourierFeatures
 
 from . import formula
 
@@ -20,6 +21,8 @@ SPACE = Space(OBSERVATIONS, ACTIONS)
 UPDATES = 5
 SUBMODULES = r"\b(?:vae|encoder|decoder|perturbation)\b"
 """Below a part, whose names stand in its parameters' roles."""
+UNET = r"denoiser\.(?:time\.(?:weight|bias)|observation|context_|down|middle|up|last)"
+"""Layers of the residual denoiser, whose roles are their names."""
 
 
 @cache
@@ -58,6 +61,8 @@ def role(parameter: str, targets: str = "own") -> str:
     where += "".join(f"/{name}" for name in re.findall(SUBMODULES, inner))
     if member := re.search(r"members\.(\d+)\.", inner):
         where += f"/{member[1]}"
+    if re.match(UNET, inner):
+        return f"{where}/{inner.replace('.', '/')}"
     kind = inner.rpartition(".")[2]
     if ".time." in inner:
         return f"{where}/time/{0 if 'expand' in inner else 1}/{kind}"
@@ -70,6 +75,10 @@ def filled(agent: Agent, targets: str = "own") -> Agent:
     with torch.no_grad():
         for name, parameter in agent.named_parameters():
             parameter.copy_(formula.weight(role(name, targets), parameter.shape))
+        for module in agent.modules():
+            if isinstance(module, RandomFourierFeatures):
+                frequencies = module.frequencies
+                frequencies.copy_(30 * formula.normal("frequencies", frequencies.shape))
     return agent
 
 

@@ -1,0 +1,41 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from zoo_sfbc.algorithm import SfBCConfig, stages
+
+from zoo_core import ZooError, resolve
+from zoo_core.testing import checks_of
+
+
+@pytest.mark.parametrize("check", checks_of("sfbc") + checks_of("regress"), ids=str)
+def test_conformance(check):
+    check()
+
+
+@given(st.integers(1, 9), st.integers(1, 10_000), st.floats(0.001, 0.999))
+def test_every_stage_has_its_share_of_the_steps(rounds, more, share):
+    config = SfBCConfig(steps=rounds + more, rounds=rounds, behaviour_share=share)
+    first, *others = (stage.steps for stage in stages(config))
+    assert first + sum(others) == config.steps
+    assert len(others) == rounds
+    assert min(first, *others) >= 1
+    assert max(others) - min(others) <= 1
+    assert abs(first - share * config.steps) <= max(1, rounds)
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        "rounds=0",
+        "steps=2",
+        "alpha=0",
+        "samples=0",
+        "discount=1.01",
+        "behaviour_share=1",
+        "critic_lr=0",
+        "acts.resampled.temperature=0",
+    ],
+)
+def test_refuses_values_without_meaning(assignment):
+    with pytest.raises(ZooError, match=assignment.partition("=")[0]):
+        resolve("sfbc", [assignment])

@@ -1,0 +1,1 @@
+"""SfBC for the zoo: the algorithm `sfbc`, its in-sample planning, the loss `regress`."""
