@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from zoo_core.config import Config
@@ -21,6 +21,8 @@ class DeterministicConfig(Config):
     """Number of hidden layers."""
     activation: Activation = "relu"
     """Between the layers."""
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Rate after each hidden layer; in `nll` alone, so that acting drops nothing out."""
     reduction: Literal["mean", "sum"] = "mean"
     """How squared errors of action dimensions become one number."""
 
@@ -37,6 +39,7 @@ class Deterministic(nn.Module):
             hidden=config.hidden,
             layers=config.layers,
             activation=config.activation,
+            dropout=config.dropout,
         )
 
     def mode(self, observations: Tensor) -> Tensor:
@@ -49,8 +52,9 @@ class Deterministic(nn.Module):
         return self.mode(observations).expand(n, -1, -1)
 
     def nll(self, observations: Tensor, actions: Tensor, noise: Noise) -> Tensor:
-        """Squared error [B]."""
-        error = (self.mode(observations) - actions).square()
+        """Squared error [B]; `noise` is for dropout."""
+        output: Tensor = self.net(observations, noise=noise)
+        error = (output.tanh() - actions).square()
         return error.mean(-1) if self.reduction == "mean" else error.sum(-1)
 
 

@@ -4,7 +4,7 @@ import math
 from typing import Literal
 
 import torch
-from pydantic import NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from zoo_core.config import Config
@@ -23,6 +23,8 @@ class GaussianConfig(Config):
     """Number of hidden layers."""
     activation: Activation = "relu"
     """Between the layers."""
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Rate after each hidden layer; in `nll` alone, so that acting drops nothing out."""
     std: Literal["state_independent", "state_dependent"] = "state_independent"
     """Whether the log standard deviation is a parameter or an output of the network."""
     min_log_std: float = -5.0
@@ -52,11 +54,14 @@ class Gaussian(nn.Module):
             hidden=config.hidden,
             layers=config.layers,
             activation=config.activation,
+            dropout=config.dropout,
         )
         self.log_std = None if dependent else nn.Parameter(torch.zeros(space.action_dim))
 
-    def _mean_and_log_std(self, observations: Tensor) -> tuple[Tensor, Tensor]:
-        output: Tensor = self.net(observations)
+    def _mean_and_log_std(
+        self, observations: Tensor, dropout: Noise | None = None
+    ) -> tuple[Tensor, Tensor]:
+        output: Tensor = self.net(observations, noise=dropout)
         if self.log_std is None:
             mean, log_std = output.chunk(2, -1)
         else:
@@ -82,8 +87,8 @@ class Gaussian(nn.Module):
         return mean + log_std.exp() * z, log_prob
 
     def nll(self, observations: Tensor, actions: Tensor, noise: Noise) -> Tensor:
-        """-log p(actions | observations), [B]."""
-        mean, log_std = self._mean_and_log_std(observations)
+        """-log p(actions | observations), [B]; `noise` is for dropout."""
+        mean, log_std = self._mean_and_log_std(observations, noise)
         z = (actions - mean) / log_std.exp()
         terms = 0.5 * z.square() + log_std + 0.5 * math.log(2 * math.pi)
         return terms.mean(-1) if self.config.reduction == "mean" else terms.sum(-1)

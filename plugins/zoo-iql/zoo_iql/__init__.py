@@ -1,0 +1,1 @@
+"""IQL for the zoo: the algorithm `iql`."""
