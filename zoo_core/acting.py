@@ -27,9 +27,10 @@ def choose(agent: Agent, act: Act, observations: Tensor, noise: Noise) -> Tensor
     scores = over_members(q, act.reduce)
     if act.choose == "softmax":
         scores = scores / act.temperature + gumbel(noise, *scores.shape)
-    best = scores.argmax(0)
-    index = best[None, :, None].expand(1, -1, candidates.shape[-1])
-    return candidates.gather(0, index)[0]
+    # The best of logits + Gumbel are a draw from their softmax without replacement.
+    best = scores.topk(act.average, 0).indices
+    index = best[..., None].expand(-1, -1, candidates.shape[-1])
+    return candidates.gather(0, index).mean(0)
 
 
 def _candidates(sampler: Any, act: Act, observations: Tensor, noise: Noise) -> Tensor:

@@ -237,6 +237,9 @@ class Act(Config):
     """How the critic's members become one score."""
     temperature: PositiveFloat = 1.0
     """Of the softmax: probabilities are proportional to exp(score / temperature)."""
+    average: PositiveInt = 1
+    """How many candidates argmax and softmax choose, without replacement; the action is their
+    mean."""
     solver: Solver | None = None
     """How a diffusion is sampled; none for the sampler's own way."""
     scale: float | None = Field(default=None, ge=0.0)
@@ -246,6 +249,8 @@ class Act(Config):
     def _one_way(self) -> Act:
         if self.solver is not None and self.scale is not None:
             raise ValueError("an act takes a solver or a scale, not both")
+        if self.average > self.n:
+            raise ValueError(f"an average of {self.average} candidates needs n to be as many")
         return self
 
 

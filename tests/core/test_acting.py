@@ -113,3 +113,35 @@ def test_an_agent_acts_in_bounds_on_raw_observations_by_named_acts():
     assert float(sampled.abs().max()) <= 1.0
     with pytest.raises(UnknownName, match="mode"):
         agent.act(raw, noise, act="mod")
+
+
+def pairs(**settings):
+    """The action of each row that averages two candidates, as the sum of their numbers."""
+    parts = {"sampler": candidates(4), "critic": critic(VALUES)}
+    agent = SimpleNamespace(part=parts.__getitem__)
+    act = Act(n=4, score="critic", average=2, **settings)
+    noise = GeneratorNoise(torch.Generator().manual_seed(0))
+    actions = choose(agent, act, torch.zeros(ROWS, 1), noise)
+    return (actions[:, 0] * 20).round().long()
+
+
+def test_an_average_of_the_best_candidates():
+    assert set(pairs(choose="argmax").tolist()) == {1 + 3}
+
+
+def test_an_average_of_candidates_drawn_without_replacement():
+    p = torch.tensor(VALUES).softmax(0).double()
+    expected = torch.zeros(6, dtype=torch.float64)
+    for first in range(4):
+        for second in range(4):
+            if second != first:
+                expected[first + second] += p[first] * p[second] / (1 - p[first])
+    expected = ROWS * expected[1:]
+    counts = torch.bincount(pairs(choose="softmax"), minlength=6)[1:]
+    chi_square = float(((counts - expected).square() / expected).sum())
+    assert chi_square < 18.5  # 0.999 of chi-square with four degrees of freedom
+
+
+def test_an_average_needs_as_many_candidates():
+    with pytest.raises(ValueError, match="average of 3 candidates needs n"):
+        Act(n=2, score="critic", choose="argmax", average=3)
