@@ -112,6 +112,16 @@ def test_probabilities_of_the_candidates():
     close((q / act.temperature).softmax(0), NUMBERS["act_1"]["probabilities"])
 
 
+@pytest.mark.parametrize("count", [1, 4])
+def test_the_likeliest_candidates(count):
+    """Where the official code's draw is replaced by its likeliest outcome."""
+    settings = ("acts.resampled.choose=argmax", f"acts.resampled.average={count}")
+    draws = Draws([formula.normal("act/x_T", (32, 1, ACTIONS))])
+    action = agent_of("sfbc", *settings).act(batch(0).observations[:1], draws)[0]
+    theirs = torch.tensor(NUMBERS[f"act_{count}"]["mean_of_the_likeliest"], dtype=torch.float64)
+    close(action, theirs.clamp(-1, 1))
+
+
 @pytest.mark.parametrize("key", ["normalised", "plain"])
 def test_planning(key):
     """Three rounds over episodes of unequal length, some of them truncated."""

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from zoo_sfbc.config import SfBCConfig
 from zoo_sfbc.planning import ROWS, Plan, Scale, drawn_actions, planned, soft_values
 
 from zoo_core import Agent, GeneratorNoise, OfflineData, Trainer, resolve
@@ -58,6 +59,10 @@ def test_planned_values_take_the_best_time_to_stop(shape, discount, valued, boot
             torch.testing.assert_close(result[first + t], max(ends), rtol=1e-9, atol=1e-9)
 
 
+def plan_of(**settings):
+    return Plan(SfBCConfig(discount=0.9, normalize_returns=False, **settings))
+
+
 def agent_of(*assignments):
     return Agent(resolve("sfbc", [*SMALL, *assignments]), toy_data().space, dtype=torch.float64)
 
@@ -105,7 +110,7 @@ def test_rounds_keep_what_was_drawn_and_normalise_what_the_critic_learns(normali
 
 
 def test_rewards_are_rescaled_before_they_are_summed():
-    plan, data = Plan(0.9, 20.0, 4, False, False, True), toy_data()
+    plan, data = plan_of(floor=False), toy_data()
     agent = agent_of("reward=minus_one")
     agent.fit_scaling(data)
     noise = GeneratorNoise(torch.Generator(), torch.float64)
@@ -119,7 +124,7 @@ def test_the_floor_is_the_value_of_the_observation():
     first = {"drawn": drawn, "returns": torch.zeros(len(data.observations))}
     later = OfflineData(**{**vars(data), "columns": first})
     plain, floored = (
-        Plan(0.9, 20.0, 4, False, floor, True).prepare(agent, later, None)["returns"][data.rows]
+        plan_of(floor=floor).prepare(agent, later, None)["returns"][data.rows]
         for floor in (False, True)
     )
     values = soft_values(agent, data, drawn, 20.0)[data.rows]

@@ -1,7 +1,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zoo_sfbc.algorithm import SfBCConfig, stages
+from zoo_sfbc.algorithm import stages
+from zoo_sfbc.config import SfBCConfig
 
 from zoo_core import ZooError, resolve
 from zoo_core.testing import checks_of

@@ -6,12 +6,14 @@ data's support.
 """
 
 import itertools
+from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
 
 from zoo_core import Agent, Columns, Critic, Noise, OfflineData, Sampler
+from zoo_sfbc.config import SfBCConfig
 
 ROWS = 1024
 """Observations whose actions are drawn, or scored, at a time."""
@@ -29,15 +31,11 @@ class Scale(NamedTuple):
         return cls(float(returns.mean()), max(float(returns.std(correction=0)), 0.1))
 
 
-class Plan(NamedTuple):
-    """The settings of a round of planning; see `SfBCConfig`."""
+@dataclass(frozen=True)
+class Plan:
+    """Rounds of planning with an algorithm's settings."""
 
-    discount: float
-    alpha: float
-    samples: int
-    normalize: bool
-    floor: bool
-    bootstrap: bool
+    config: SfBCConfig
 
     def prepare(self, agent: Agent, data: OfflineData, noise: Noise) -> Columns:
         """One round: the columns `targets` (what the critic learns) and `returns` (R itself).
@@ -45,19 +43,19 @@ class Plan(NamedTuple):
         The first round's are the discounted returns. The second draws the column `drawn`, actions
         of the behaviour model, which later rounds take again.
         """
-        columns: Columns = {}
+        config, columns = self.config, Columns()
         rewards = (data.rewards.double() - agent.reward_shift.cpu()) * agent.reward_scale.cpu()
         if "returns" not in data.columns:
-            returns = planned(rewards, data, self.discount, None, False)
+            returns = planned(rewards, data, config.discount, None, False)
         else:
             drawn = data.columns.get("drawn")
             if drawn is None:
-                drawn = columns["drawn"] = drawn_actions(agent, data, noise, self.samples)
+                drawn = columns["drawn"] = drawn_actions(agent, data, noise, config.samples)
             before = self.scale(data.columns["returns"][data.rows].double())
-            values = soft_values(agent, data, drawn, self.alpha).double()
+            values = soft_values(agent, data, drawn, config.alpha).double()
             values = values * before.std + before.mean
-            returns = planned(rewards, data, self.discount, values, self.bootstrap)
-            returns = returns.maximum(values[data.rows]) if self.floor else returns
+            returns = planned(rewards, data, config.discount, values, config.bootstrap_truncations)
+            returns = returns.maximum(values[data.rows]) if config.floor else returns
         mean, std = self.scale(returns)
         for name, numbers in {"returns": returns, "targets": (returns - mean) / std}.items():
             columns[name] = at_observations(numbers, data).to(agent.reward_scale.dtype)
@@ -65,7 +63,7 @@ class Plan(NamedTuple):
 
     def scale(self, returns: Tensor) -> Scale:
         """How the critic of these values [N] sees them."""
-        return Scale.of(returns) if self.normalize else Scale(0.0, 1.0)
+        return Scale.of(returns) if self.config.normalize_returns else Scale(0.0, 1.0)
 
 
 def drawn_actions(agent: Agent, data: OfflineData, noise: Noise, count: int) -> Tensor:
