@@ -35,6 +35,9 @@ class DPMSolverConfig(DiffusionConfig):
     """What is uniform between steps: the time, or log(alpha / sigma)."""
     end: float | None = Field(default=None, gt=0.0, lt=1.0)
     """The time at which the solver stops; none for the least time of training."""
+    halve_curvature: bool = False
+    """Multistep of order 3: whether the second derivative's term is halved, as in the authors'
+    code, whose error then falls with the second order only."""
     clip_denoised: bool = False
     """Whether the clean action is clipped to [-1, 1] in every step."""
     clip: bool = True
@@ -63,6 +66,7 @@ class DPMSolverConfig(DiffusionConfig):
             expand=self.expand,
             spacing=self.spacing,
             end=self.end,
+            halve_curvature=self.halve_curvature,
             clip=self.clip,
         )
 

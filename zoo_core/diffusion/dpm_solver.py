@@ -56,6 +56,7 @@ class DpmSolver:
         if self.steps < self.order:
             raise ValueError(f"order {self.order} needs at least {self.order} steps")
         self.method = solver.method
+        self.halve_curvature = solver.halve_curvature
         end = process.first if solver.end is None else solver.end
         if solver.method == "multistep":
             self.grid = self._spaced(solver.spacing, 1.0, end, self.steps)
@@ -155,6 +156,8 @@ class DpmSolver:
                     before = (known[-2] - known[-3]) / r1
                     bend = (slope - before) / (r0 + r1)
                     slope = slope + r0 * bend
+                    # bend is half of the second derivative, times h^2.
+                    bend = bend if self.halve_curvature else 2.0 * bend
                     result = result - jump.size * (jump.phi(2) * slope + jump.phi(3) * bend)
             x = result
         return x

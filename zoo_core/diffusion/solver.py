@@ -29,6 +29,9 @@ class Solver(Config):
     """`dpm_solver`: what is uniform between steps: the time, or log(alpha / sigma)."""
     end: float | None = Field(default=None, gt=0.0, lt=1.0)
     """`dpm_solver`: the time at which it stops; none for the least time of training."""
+    halve_curvature: bool = False
+    """`dpm_solver`, multistep of order 3: whether the second derivative's term is halved, as in the
+    authors' code, whose error then falls with the second order only."""
     clip: bool = True
     """Whether a sample is clipped to [-1, 1] at the end."""
 
