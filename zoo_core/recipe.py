@@ -249,7 +249,9 @@ class _Walk:
         steps = self.value(f"{at}.steps", stage.steps, int, "Steps of the stage.")
         batch = self.model(stage.batch or Transitions(size=batch_size), f"{at}.batch")
         updates = tuple(self.update(update, at, losses) for update in stage.updates)
-        emas = tuple(self.model(e, f"{at}.emas.{e.part}", skip=("part",)) for e in stage.emas)
+        emas = tuple(
+            self.model(e, f"{at}.emas.{e.part}", skip=("part", "after")) for e in stage.emas
+        )
         return dataclasses.replace(stage, steps=steps, batch=batch, updates=updates, emas=emas)
 
     def update(
@@ -326,6 +328,10 @@ def _check(recipe: Recipe) -> None:
     for stage in recipe.stages:
         for ema in stage.emas:
             _find(recipe, modules, ema.part, f"{stage.name} averages")
+            if ema.after not in {None, *(update.name for update in stage.updates)}:
+                raise UnknownName(
+                    f"update of {stage.name}", str(ema.after), [u.name for u in stage.updates]
+                )
         for part in stage.reset:
             _find(recipe, modules, part, f"{stage.name} resets")
         for update in stage.updates:

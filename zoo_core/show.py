@@ -130,7 +130,8 @@ def _stage(recipe: Recipe, stage: Stage) -> list[str]:
     for ema in stage.emas:
         start = f" from step {ema.start}" if ema.start is not None else ""
         every = f" every {ema.every} steps" if ema.every > 1 else " every step"
-        lines.append(f"  average target.{ema.part}: rate {ema.rate:g}{every}{start}")
+        after = f" after {ema.after}" if ema.after is not None else ""
+        lines.append(f"  average target.{ema.part}: rate {ema.rate:g}{every}{start}{after}")
     if stage.prepare is not None:
         first = (stage.prepare.__doc__ or "").strip().split("\n")[0]
         lines.insert(1, f"  prepares columns: {first}".rstrip(": "))

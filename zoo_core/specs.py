@@ -130,7 +130,8 @@ class Ema(Config):
     """An exponential average of a part, kept by the core as `target.<part>`.
 
     target <- target + rate (live - target), at steps start, start + every, start + 2 every, ...
-    counted from 1 within the stage. Before `start` the target keeps its initial weights.
+    counted from 1 within the stage, after the step's updates or after one of them. Before `start`
+    the target keeps its initial weights.
     """
 
     part: str
@@ -141,6 +142,8 @@ class Ema(Config):
     """Steps between moves."""
     start: PositiveInt | None = None
     """The first step that moves; none for `every`."""
+    after: str | None = None
+    """The update after which it moves, so that those behind see it moved; none for the last."""
 
     def __init__(self, part: str, **settings: Any) -> None:
         super().__init__(part=part, **settings)  # type: ignore[call-arg]

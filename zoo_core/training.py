@@ -14,7 +14,7 @@ from torch import Tensor
 from zoo_core import checkpoint
 from zoo_core import columns as column_files
 from zoo_core.agent import Agent
-from zoo_core.batch import BatchStream
+from zoo_core.batch import Batch, BatchStream
 from zoo_core.data import OfflineData
 from zoo_core.engines import ENGINES
 from zoo_core.engines.base import EngineTerm, EngineUpdate, Tapes, objective
@@ -156,26 +156,32 @@ class Trainer:
         return self
 
     def _advance(self, stage: Stage) -> None:
-        """One step: a batch, the updates in their order, then the averages."""
+        """One step: a batch, the updates in their order, and the averages where they stand."""
         assert self._batches is not None
         batch = self.engine.agents[0].scaled(self._batches.draw())
         progress = self._step / stage.steps
         self._step += 1
         for bound in self._updates:
-            update = bound.update
-            if not update.fires(self._step):
-                continue
-            metrics = self.engine.step(
-                bound.engine,
-                batch,
-                self._tapes(bound),
-                [value_at(term.weight, progress) for term in update.losses],
-                {path: value_at(adam.lr, progress) for path, adam in update.trains.items()},
-            )
-            for name, value in metrics.items():
-                self._metrics.setdefault(name, []).append(value)
+            if bound.update.fires(self._step):
+                self._update(bound, batch, progress)
+            self._average(stage, bound.update.name)
+        self._average(stage, None)
+
+    def _update(self, bound: _BoundUpdate, batch: Batch, progress: float) -> None:
+        update = bound.update
+        metrics = self.engine.step(
+            bound.engine,
+            batch,
+            self._tapes(bound),
+            [value_at(term.weight, progress) for term in update.losses],
+            {path: value_at(adam.lr, progress) for path, adam in update.trains.items()},
+        )
+        for name, value in metrics.items():
+            self._metrics.setdefault(name, []).append(value)
+
+    def _average(self, stage: Stage, after: str | None) -> None:
         for ema in stage.emas:
-            if ema.fires(self._step):
+            if ema.after == after and ema.fires(self._step):
                 self.engine.move_average(ema.part, ema.rate)
 
     def _tapes(self, bound: _BoundUpdate) -> Tapes:

@@ -189,6 +189,10 @@ def test_an_unknown_algorithm_offers_the_nearest():
             "averages 'sampler.tail', but sampler 'gaussian' has no part 'tail'",
         ),
         (
+            {"stages": one_update(Term("nll"), emas=(Ema("sampler", after="actr"),))},
+            "unknown update of train 'actr'; did you mean 'actor'?",
+        ),
+        (
             {"stages": one_update(Term("nll"), trains=("sampler.tail",))},
             "has no part 'tail'",
         ),

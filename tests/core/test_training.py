@@ -1,18 +1,25 @@
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from toys import toy_registry
 
 from zoo_core import (
+    Adam,
     Agent,
     BadCheckpoint,
+    Config,
     Diverged,
+    Ema,
     GeneratorNoise,
+    LossSpec,
+    Term,
     Trainer,
     ZooError,
     resolve,
 )
+from zoo_core.recipe import BoundLoss
 from zoo_core.testing import toy_data
 
 REGISTRY = toy_registry()
@@ -130,6 +137,41 @@ def test_the_average_follows_its_formula():
         if step % 2 == 0:
             target.lerp_(run.agent().part("value.head").weight, 0.1)
         torch.testing.assert_close(run.agent().part("target.value.head").weight, target)
+
+
+@pytest.mark.parametrize("engine", ["solo", "vmap"])
+def test_an_average_after_an_update_is_seen_by_those_behind_it(engine):
+    def seen(after):
+        """The loss of the update `second`, which compares the value with its average."""
+        stage = recipe().stages[0]
+        first, second = (replace(stage.updates[1], name=name) for name in ("first", "second"))
+        second = replace(second, trains={"sampler": Adam()}, losses=(Term("behind"),))
+        emas = (Ema("value.head", rate=1.0, after=after),)
+        changed = replace(recipe(), stages=(replace(stage, updates=(first, second), emas=emas),))
+        changed = replace(changed, losses={**changed.losses, **bound("first"), **bound("second")})
+        logs = []
+        Trainer(changed, DATA, engine=engine, dtype=torch.float64).run(1, logs.append, 1)
+        return logs[-1].metrics[0]["second/behind"]
+
+    def bound(update):
+        key = ("first", "value", "returns")
+        losses = {(key[0], update, "returns"): recipe().losses[key]}
+        spec = LossSpec("behind", Config, behind, {}, "|V - target V| + 0 log_std")
+        return {**losses, (key[0], update, "behind"): BoundLoss(spec, Config())}
+
+    assert seen("first") == 0.0
+    assert seen(None) > 0.0
+
+
+def behind(config):
+    """How far the value is from its average; the sampler has something to train."""
+
+    def loss(context):
+        observations = context.batch.observations
+        gap = context.part("value").v(observations) - context.target.part("value").v(observations)
+        return gap.detach().abs().mean() + 0.0 * context.sampler.mode(observations).sum()
+
+    return loss
 
 
 def test_a_reset_part_starts_anew():
