@@ -41,8 +41,8 @@ class CqlConfig(AlgorithmConfig):
     regularizer: Literal["H", "rho", "rho_code"] = "H"
     """CQL(H), CQL(rho), or the official code's CQL(rho): see the loss `cql_penalty`."""
     min_q_weight: NonNegativeFloat = 5.0
-    """The penalty's weight alpha, against squared TD errors: smaller rewards need a smaller one. With
-    a threshold it multiplies the gap that is held."""
+    """The penalty's weight alpha, against squared TD errors: smaller rewards need a smaller one.
+    With a threshold it multiplies the gap that is held."""
     lagrange_threshold: float | None = None
     """The gap tau that a multiplier holds (CQL-Lagrange); none for the fixed weight alone."""
     candidates: PositiveInt = 10
