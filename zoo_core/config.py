@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
 from zoo_core.errors import ZooError
 
-RewardRule = Literal["none", "standardise", "return_range", "minus_one", "antmaze"]
+RewardRule = Literal["none", "standardise", "unit_range", "return_range", "minus_one", "antmaze"]
 """How logged rewards are rescaled: see :func:`zoo_core.data.reward_scaling`."""
 
 

@@ -159,6 +159,7 @@ def reward_scaling(data: OfflineData, rule: RewardRule) -> Affine:
 
     - `none`: as logged.
     - `standardise`: zero mean and unit sample deviation (Diffusion-QL's "normalize").
+    - `unit_range`: the least to -1, the greatest to 1 (EDP on adroit and kitchen).
     - `return_range`: times 1000 / (best - worst episode return) (IQL on locomotion; its code joins
       what a time-out cut, here an episode is an episode).
     - `minus_one`: r - 1 (IQL on AntMaze).
@@ -168,6 +169,9 @@ def reward_scaling(data: OfflineData, rule: RewardRule) -> Affine:
         rewards = data.rewards.double()
         spread = float(rewards.std()) if len(rewards) > 1 else 1.0
         return Affine(float(rewards.mean()), 1.0 / max(spread, 1e-8))
+    if rule == "unit_range":
+        least, greatest = float(data.rewards.min()), float(data.rewards.max())
+        return Affine(0.5 * (least + greatest), 2.0 / max(greatest - least, 1e-8))
     if rule == "return_range":
         returns = data.episode_returns()
         return Affine(0.0, 1000.0 / max(float(returns.max() - returns.min()), 1e-8))

@@ -92,6 +92,7 @@ def test_reward_rules_are_their_formulas():
     for rule, expected in {
         "none": r,
         "standardise": (r - r.mean()) / r.std(),
+        "unit_range": 2 * (r - r.min()) / (r.max() - r.min()) - 1,
         "return_range": r * 1000 / (max(returns) - min(returns)),
         "minus_one": r - 1,
         "antmaze": 4 * (r - 0.5),
@@ -99,7 +100,7 @@ def test_reward_rules_are_their_formulas():
         torch.testing.assert_close(rescaled(data, rule), expected)
 
 
-@pytest.mark.parametrize("rule", ["standardise", "return_range"])
+@pytest.mark.parametrize("rule", ["standardise", "unit_range", "return_range"])
 def test_equal_rewards_do_not_divide_by_zero(rule):
     episodes = episodes_of([3, 3])
     for episode in episodes:

@@ -1,0 +1,1 @@
+"""EDP for the zoo: the algorithms `edp`, `edp_crr` and `edp_iql`, and their one-step losses."""
