@@ -160,8 +160,8 @@ def reward_scaling(data: OfflineData, rule: RewardRule) -> Affine:
     - `none`: as logged.
     - `standardise`: zero mean and unit sample deviation (Diffusion-QL's "normalize").
     - `unit_range`: the least to -1, the greatest to 1 (EDP on adroit and kitchen).
-    - `return_range`: times 1000 / (best - worst episode return) (IQL on locomotion; its code joins
-      what a time-out cut, here an episode is an episode).
+    - `return_range`: times 1000 / (best - worst episode return) (IQL on locomotion; Diffusion-QL's
+      code joins what a time-out cut, here an episode is an episode).
     - `minus_one`: r - 1 (IQL on AntMaze).
     - `antmaze`: 4 (r - 0.5) (CQL and Diffusion-QL on AntMaze).
     """

@@ -58,6 +58,8 @@ def role(parameter: str, targets: str = "own") -> str:
     where += "actor" if part == "sampler" else part
     if inner == "log_value":
         return where
+    if inner == "log_std":
+        return f"{where}/log_std"
     where += "".join(f"/{name}" for name in re.findall(SUBMODULES, inner))
     if member := re.search(r"members\.(\d+)\.", inner):
         where += f"/{member[1]}"
