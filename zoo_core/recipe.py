@@ -31,7 +31,15 @@ from zoo_core import registry as registry_module
 from zoo_core.config import AlgorithmConfig, Config, Setting, explain, parse_assignments
 from zoo_core.data import Space
 from zoo_core.errors import BrokenPlugin, Incompatible, UnknownName, ZooError
-from zoo_core.protocols import ABILITIES, Critic, HasMode, HasScale, HasSolver, Sampler
+from zoo_core.protocols import (
+    ABILITIES,
+    Critic,
+    HasMode,
+    HasScale,
+    HasSolver,
+    Sampler,
+    ValueFunction,
+)
 from zoo_core.registry import Registry
 from zoo_core.schedules import Schedule
 from zoo_core.specs import (
@@ -46,6 +54,9 @@ from zoo_core.specs import (
     Transitions,
     Update,
 )
+
+SCORED = ("argmax", "softmax", "expectile")
+"""Ways of choosing that need a score."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -353,13 +364,16 @@ def _check(recipe: Recipe) -> None:
             _demand(recipe, act.sampler, sampler, HasSolver, f"act '{act.name}'")
         if act.scale is not None:
             _demand(recipe, act.sampler, sampler, HasScale, f"act '{act.name}'")
-        if act.choose not in {"argmax", "softmax"} and act.score is not None:
+        if act.choose not in SCORED and act.score is not None:
             raise Incompatible(f"act '{act.name}' names a critic but does not choose by a score")
-        if act.choose in {"argmax", "softmax"}:
+        if act.choose in SCORED:
             if act.score is None:
                 raise Incompatible(f"act '{act.name}' chooses by a score but names no critic")
             critic = _find(recipe, modules, act.score, f"act '{act.name}' scores by")
             _demand(recipe, act.score, critic, Critic, f"act '{act.name}'")
+        if act.choose == "expectile":
+            value = _find(recipe, modules, act.value, f"act '{act.name}' compares with")
+            _demand(recipe, act.value, value, ValueFunction, f"act '{act.name}'")
 
 
 def _check_names(recipe: Recipe) -> None:

@@ -158,10 +158,15 @@ def _act(act: Act) -> str:
     if act.choose == "mode":
         return f"the mode of {act.sampler}"
     if act.choose == "sample":
-        return f"one sample of {act.sampler}"
+        scale = "" if act.scale is None else f" at scale {act.scale:g}"
+        return f"one sample of {act.sampler}{scale}"
     if act.choose == "mode_or_sample":
         return f"the mode of {act.sampler}, or one sample where it has none"
-    best = "the best" if act.choose == "argmax" else f"a softmax (temperature {act.temperature:g})"
+    softmax = f"a softmax (temperature {act.temperature:g})"
+    expectile = (
+        f"a draw with weight {act.expectile:g} above {act.value}, {1 - act.expectile:g} below,"
+    )
+    best = {"argmax": "the best", "softmax": softmax, "expectile": expectile}[act.choose]
     return f"{best} of {act.n} samples of {act.sampler} by the {act.reduce} of {act.score}"
 
 

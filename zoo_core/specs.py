@@ -229,20 +229,26 @@ class Act(Config):
     """What tables and `agent.act(..., act=NAME)` call it."""
     sampler: str = "sampler"
     """`sampler`, or `target.sampler` for the averaged one."""
-    choose: Literal["mode", "sample", "mode_or_sample", "argmax", "softmax"] = "sample"
+    choose: Literal["mode", "sample", "mode_or_sample", "argmax", "softmax", "expectile"] = "sample"
     """The sampler's mode; one sample; the mode where the sampler has one, else one sample; the best
-    of n by the score; or a draw from the softmax of their scores."""
+    of n by the score; a draw from the softmax of their scores; or a draw with the weights of an
+    expectile's implicit policy, |tau - 1(score < V)| (IDQL, arXiv:2304.10573)."""
     n: PositiveInt = 1
     """Candidates per observation."""
     score: str | None = None
-    """The critic that scores candidates, such as `target.critic`; needed by argmax and softmax."""
+    """The critic that scores candidates, such as `target.critic`; needed by argmax, softmax and
+    expectile."""
     reduce: Members = "min"
     """How the critic's members become one score."""
     temperature: PositiveFloat = 1.0
     """Of the softmax: probabilities are proportional to exp(score / temperature)."""
+    value: str = "value"
+    """Of the expectile: the part that is V."""
+    expectile: float = Field(default=0.7, gt=0.0, lt=1.0)
+    """Of the expectile: tau."""
     average: PositiveInt = 1
-    """How many candidates argmax and softmax choose, without replacement; the action is their
-    mean."""
+    """How many candidates argmax, softmax and expectile choose, without replacement; the action is
+    their mean."""
     solver: Solver | None = None
     """How a diffusion is sampled; none for the sampler's own way."""
     scale: float | None = Field(default=None, ge=0.0)

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo_core import Act, Agent, GeneratorNoise, Space, UnknownName, resolve
+from zoo_core import Act, Agent, GeneratorNoise, Incompatible, Space, UnknownName, resolve
 from zoo_core.acting import choose, gumbel
 
 ROWS = 20_000
@@ -145,3 +145,25 @@ def test_an_average_of_candidates_drawn_without_replacement():
 def test_an_average_needs_as_many_candidates():
     with pytest.raises(ValueError, match="average of 3 candidates needs n"):
         Act(n=2, score="critic", choose="argmax", average=3)
+
+
+@pytest.mark.parametrize("expectile", [0.5, 0.7, 0.95])
+def test_an_expectile_weighs_candidates_above_and_below_the_value(expectile):
+    """V = 0.5, so that the second and the last of VALUES are above."""
+    n = len(VALUES)
+    value = SimpleNamespace(v=lambda observations: torch.full((len(observations),), 0.5))
+    parts = {"sampler": candidates(n), "critic": critic(VALUES), "value": value}
+    act = Act(n=n, score="critic", choose="expectile", expectile=expectile)
+    agent = SimpleNamespace(part=parts.__getitem__)
+    noise = GeneratorNoise(torch.Generator().manual_seed(0))
+    actions = choose(agent, act, torch.zeros(ROWS, 1), noise)
+    counts = torch.bincount((actions[:, 0] * 10).round().long(), minlength=n)
+    weights = torch.where(torch.tensor(VALUES) > 0.5, expectile, 1 - expectile)
+    expected = ROWS * weights / weights.sum()
+    chi_square = float(((counts - expected).square() / expected).sum())
+    assert chi_square < 16.3  # 0.999 of chi-square with three degrees of freedom
+
+
+def test_an_expectile_needs_a_value():
+    with pytest.raises(Incompatible, match=r"compares with 'value', but the parts are"):
+        resolve("td3_bc", {"acts.mode.choose": "expectile", "acts.mode.score": "target.critic"})

@@ -19,10 +19,11 @@ from . import formula
 ROWS, OBSERVATIONS, ACTIONS = 16, 11, 3
 SPACE = Space(OBSERVATIONS, ACTIONS)
 UPDATES = 5
-SUBMODULES = r"\b(?:vae|encoder|decoder|perturbation)\b"
+SUBMODULES = r"\b(?:vae|encoder|decoder|perturbation|energy)\b"
 """Below a part, whose names stand in its parameters' roles."""
-UNET = r"denoiser\.(?:time\.(?:weight|bias)|observation|context_|down|middle|up|last)"
-"""Layers of the residual denoiser, whose roles are their names."""
+UNET = r"(?:prior\.)?denoiser\.(?:time\.(?:weight|bias)|observation|context_|down|middle|up|last"
+UNET += r"|embedding|time_in|time_out|first|blocks)"
+"""Layers of the residual denoiser, whose roles are their names; so is `energy.time`."""
 
 
 @cache
@@ -58,13 +59,13 @@ def role(parameter: str, targets: str = "own") -> str:
     where += "actor" if part == "sampler" else part
     if inner == "log_value":
         return where
-    if inner == "log_std":
-        return f"{where}/log_std"
+    if inner == "log_std" or inner.startswith("norm."):
+        return f"{where}/{inner.replace('.', '/')}"
+    if re.match(rf"{UNET}|energy\.time", inner):
+        return f"{where}/{inner.replace('.', '/')}"
     where += "".join(f"/{name}" for name in re.findall(SUBMODULES, inner))
     if member := re.search(r"members\.(\d+)\.", inner):
         where += f"/{member[1]}"
-    if re.match(UNET, inner):
-        return f"{where}/{inner.replace('.', '/')}"
     kind = inner.rpartition(".")[2]
     if ".time." in inner:
         return f"{where}/time/{0 if 'expand' in inner else 1}/{kind}"

@@ -5,6 +5,8 @@ schedule, a network that predicts the noise or the clean action, and clipped den
 flow through the whole chain.
 """
 
+from typing import Literal
+
 from pydantic import PositiveInt
 from typing_extensions import override
 
@@ -22,6 +24,10 @@ class DDPMConfig(DiffusionConfig):
     """Noise schedule: `linear`, `cosine` (arXiv:2102.09672) or `vp` (arXiv:2112.07804)."""
     clip_denoised: bool = True
     """Whether the clean action is clipped to [-1, 1] in every step of the chain."""
+    clip_noised: bool = False
+    """Whether the noised action is clipped to [-1, 1] after every step of the chain."""
+    variance: Literal["posterior", "beta"] = "posterior"
+    """Of the noise added in a step: the posterior's, or beta (DDPM, section 3.2)."""
 
     @override
     def schedule_and_steps(self) -> tuple[ScheduleName, int]:
@@ -29,7 +35,7 @@ class DDPMConfig(DiffusionConfig):
 
     @override
     def solver(self) -> Solver:
-        return Solver(name="ddpm")
+        return Solver(name="ddpm", variance=self.variance, clip_noised=self.clip_noised)
 
     @override
     def clips(self) -> bool:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Literal
 
 import torch
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from zoo_core.config import Config
@@ -18,7 +18,15 @@ from zoo_core.diffusion.dpm_solver import DpmSolver
 from zoo_core.diffusion.prediction import Prediction
 from zoo_core.diffusion.process import ContinuousProcess, DiscreteProcess
 from zoo_core.diffusion.solver import Solver
-from zoo_core.nn import Denoiser, DenoiserUNet, RandomFourierFeatures, ScheduleName, betas
+from zoo_core.nn import (
+    Activation,
+    Denoiser,
+    DenoiserResidual,
+    DenoiserUNet,
+    RandomFourierFeatures,
+    ScheduleName,
+    betas,
+)
 from zoo_core.noise import Noise
 
 
@@ -27,16 +35,27 @@ class DiffusionConfig(Config):
 
     predict: Literal["noise", "x0"] = "noise"
     """What the network predicts: the noise, or the clean action."""
-    network: Literal["mlp", "unet"] = "mlp"
-    """`mlp`, or SfBC's residual network of shrinking and growing layers (`unet`)."""
+    network: Literal["mlp", "residual", "unet"] = "mlp"
+    """`mlp`, IDQL's residual blocks with layer norm (`residual`), or SfBC's residual network of
+    shrinking and growing layers (`unet`)."""
     hidden: PositiveInt = 256
-    """Width of each hidden layer; of the widest one in `unet`."""
+    """Width of each hidden layer or residual block; of the widest layer in `unet`."""
     layers: NonNegativeInt = 3
-    """Number of hidden layers; has no meaning in `unet`."""
+    """Number of hidden layers or residual blocks; has no meaning in `unet`."""
+    activation: Activation = "mish"
+    """Between the layers; has no meaning in `unet`."""
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Rate in each block of `residual`, in training alone; the others drop nothing out."""
     time_dim: PositiveInt = 16
     """Size of the time embedding; even."""
     reduction: Literal["mean", "sum"] = "mean"
     """How squared errors of action dimensions become one number."""
+
+    @model_validator(mode="after")
+    def _drops_in_blocks(self) -> DiffusionConfig:
+        if self.dropout > 0.0 and self.network != "residual":
+            raise ValueError("dropout needs the network 'residual'")
+        return self
 
     def schedule_and_steps(self) -> tuple[ScheduleName | Literal["continuous"], int]:
         """The noise schedule, and the steps T that it was trained with (0 if continuous)."""
@@ -71,14 +90,25 @@ class DiffusionSampler(nn.Module):
         # Times in (0, 1] need frequencies of their own; SfBC's have a standard deviation of 30.
         times = RandomFourierFeatures(config.time_dim, 30.0) if continuous else None
         sizes = (space.observation_dim, space.action_dim)
-        self.denoiser: Denoiser | DenoiserUNet
+        self.denoiser: Denoiser | DenoiserResidual | DenoiserUNet
         if config.network == "unet":
             self.denoiser = DenoiserUNet(*sizes, config.hidden, config.time_dim, times)
+        elif config.network == "residual":
+            self.denoiser = DenoiserResidual(
+                *sizes,
+                hidden=config.hidden,
+                blocks=config.layers,
+                activation=config.activation,
+                dropout=config.dropout,
+                time_dim=config.time_dim,
+                time_embedding=times,
+            )
         else:
             self.denoiser = Denoiser(
                 *sizes,
                 hidden=config.hidden,
                 layers=config.layers,
+                activation=config.activation,
                 time_dim=config.time_dim,
                 time_embedding=times,
             )
@@ -105,7 +135,7 @@ class DiffusionSampler(nn.Module):
             return Ddim(self.process, solver.steps, solver.eta)
         if isinstance(self.process, ContinuousProcess):
             raise ValueError("ddpm needs a process in steps; take ddim or dpm_solver")
-        return Ddpm(self.process)
+        return Ddpm(self.process, solver)
 
     def sample(self, observations: Tensor, noise: Noise, n: int = 1) -> Tensor:
         """Actions [n, B, A] for observations [B, O], by the sampler's own solver."""
@@ -164,7 +194,8 @@ class DiffusionSampler(nn.Module):
         """The denoising error [B] at uniform times (DDPM, algorithm 1, the simplified bound)."""
         times = self.process.draw(noise, actions.shape[0])
         epsilon = noise.normal(*actions.shape)
-        output: Tensor = self.denoiser(observations, self.diffused(actions, times, epsilon), times)
+        x = self.diffused(actions, times, epsilon)
+        output = self._output(observations, x, times, noise)
         return self._error(output, actions, epsilon)
 
     def reconstruct(
@@ -176,10 +207,16 @@ class DiffusionSampler(nn.Module):
         epsilon = noise.normal(*actions.shape)
         alpha, sigma = (c[..., None] for c in self.process.coefficients(times, actions))
         x = alpha * actions + sigma * epsilon
-        output: Tensor = self.denoiser(observations, x, times)
+        output = self._output(observations, x, times, noise)
         x0 = output if self.config.predict == "x0" else (x - sigma * output) / alpha
         clipped = x0.clamp(-1.0, 1.0) if self.config.clips() else x0
         return clipped, self._error(output, actions, epsilon)
+
+    def _output(self, observations: Tensor, x: Tensor, times: Tensor, noise: Noise) -> Tensor:
+        """The denoiser's [B, A] in training, with dropout where there is some."""
+        masks = (noise,) if self.config.dropout > 0.0 else ()
+        output: Tensor = self.denoiser(observations, x, times, *masks)
+        return output
 
     def _error(self, output: Tensor, actions: Tensor, epsilon: Tensor) -> Tensor:
         aim = epsilon if self.config.predict == "noise" else actions

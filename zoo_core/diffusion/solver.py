@@ -16,6 +16,10 @@ class Solver(Config):
     """`ddpm` (arXiv:2006.11239), `ddim` (arXiv:2010.02502), `dpm_solver` (arXiv:2206.00927)."""
     steps: PositiveInt | None = None
     """Calls of the network; none for as many as the process has steps. `ddpm` visits all."""
+    variance: Literal["posterior", "beta"] = "posterior"
+    """`ddpm`: of the noise added in a step: the posterior's, or beta (DDPM, section 3.2)."""
+    clip_noised: bool = False
+    """`ddpm`: whether the noised action is clipped to [-1, 1] after each step (IDQL's code)."""
     eta: NonNegativeFloat = 0.0
     """`ddim`: how random it is, from 0 (an ODE) to 1 (as random as DDPM)."""
     order: Literal[1, 2, 3] = 2

@@ -4,16 +4,18 @@ All of them run plainly, under `torch.func` (grad, vmap over stacked weights or 
 under `torch.no_grad`, draw no random numbers after construction, and have static shapes.
 
 - `MLP`, `Ensemble`: whole networks, of one or several inputs that broadcast.
-- `Denoiser`, `DenoiserUNet`: networks of a diffusion over actions.
+- `Denoiser`, `DenoiserResidual`, `DenoiserUNet`: networks of a diffusion over actions.
 - `Linear`, `ConcatLinear`, `Mish`, `Dropout`: layers.
 - `linear`, `mish`, `linear_mish`: the functions beneath them.
 - `widths`: of hidden layers, as settings give them.
-- `TimeEmbedding`, `SinusoidalEmbedding`, `RandomFourierFeatures`: of diffusion times.
+- `TimeEmbedding`, `SinusoidalEmbedding`, `RandomFourierFeatures`, `LearnedFourierFeatures`: of
+  diffusion times.
 - `betas`, `diffusion_coefficients`: noise schedules and what follows from them.
 """
 
 from zoo_core.nn.concat_linear import ConcatLinear
 from zoo_core.nn.denoiser import Denoiser
+from zoo_core.nn.denoiser_residual import DenoiserResidual
 from zoo_core.nn.denoiser_unet import DenoiserUNet
 from zoo_core.nn.dropout import Dropout
 from zoo_core.nn.ensemble import Ensemble
@@ -30,17 +32,24 @@ from zoo_core.nn.noise_schedules import (
     linear_betas,
     vp_betas,
 )
-from zoo_core.nn.time_embedding import RandomFourierFeatures, SinusoidalEmbedding, TimeEmbedding
+from zoo_core.nn.time_embedding import (
+    LearnedFourierFeatures,
+    RandomFourierFeatures,
+    SinusoidalEmbedding,
+    TimeEmbedding,
+)
 
 __all__ = [
     "MLP",
     "Activation",
     "ConcatLinear",
     "Denoiser",
+    "DenoiserResidual",
     "DenoiserUNet",
     "DiffusionCoefficients",
     "Dropout",
     "Ensemble",
+    "LearnedFourierFeatures",
     "Linear",
     "Mish",
     "RandomFourierFeatures",

@@ -16,7 +16,7 @@ from zoo_core.nn.mish import mish
 
 Activation = Literal["relu", "mish", "tanh", "silu", "gelu", "elu"]
 
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
     "mish": mish,
     "tanh": torch.tanh,
@@ -24,6 +24,7 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "elu": F.elu,
 }
+"""Each by its name."""
 
 
 def widths(hidden: int | Sequence[int], layers: int, name: str = "hidden") -> tuple[int, ...]:
@@ -70,7 +71,7 @@ class MLP(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if activation not in _ACTIVATIONS:
+        if activation not in ACTIVATIONS:
             raise ValueError(
                 f"no activation {activation!r}; known: {', '.join(get_args(Activation))}"
             )
@@ -118,4 +119,4 @@ class MLP(nn.Module):
         return self._activated(index, linear(x, layer.weight, layer.bias))
 
     def _activated(self, index: int, z: Tensor) -> Tensor:
-        return _ACTIVATIONS[self.activation](self.norms[index](z) if self.norms else z)
+        return ACTIVATIONS[self.activation](self.norms[index](z) if self.norms else z)

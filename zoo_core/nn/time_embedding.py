@@ -54,14 +54,43 @@ class RandomFourierFeatures(nn.Module):
 
     def __init__(self, size: int, scale: float = 1.0) -> None:
         super().__init__()
-        if size < 2 or size % 2:
-            raise ValueError(f"the number of Fourier features is even and positive, got {size}")
+        _check_fourier(size)
         self.register_buffer("frequencies", scale * torch.randn(size // 2))
 
     def forward(self, times: Tensor) -> Tensor:
         """Times [...], of any type -> [..., size]."""
-        angles = times[..., None] * (2 * math.pi * self.frequencies)
-        return torch.cat((angles.cos(), angles.sin()), -1)
+        return _fourier(times, self.frequencies)
+
+
+class LearnedFourierFeatures(nn.Module):
+    """Cosines and sines of 2 pi f t, the frequencies f learned (IDQL, arXiv:2304.10573).
+
+    Args:
+        size: D, even.
+        scale: Standard deviation of the first frequencies; 0.2 is IDQL's.
+
+    Raises:
+        ValueError: the size is odd or not positive.
+    """
+
+    def __init__(self, size: int, scale: float = 0.2) -> None:
+        super().__init__()
+        _check_fourier(size)
+        self.frequencies = nn.Parameter(scale * torch.randn(size // 2))
+
+    def forward(self, times: Tensor) -> Tensor:
+        """Times [...], of any type -> [..., size]."""
+        return _fourier(times, self.frequencies)
+
+
+def _check_fourier(size: int) -> None:
+    if size < 2 or size % 2:
+        raise ValueError(f"the number of Fourier features is even and positive, got {size}")
+
+
+def _fourier(times: Tensor, frequencies: Tensor) -> Tensor:
+    angles = times[..., None] * (2 * math.pi * frequencies)
+    return torch.cat((angles.cos(), angles.sin()), -1)
 
 
 class TimeEmbedding(nn.Module):
