@@ -45,6 +45,7 @@ from zoo_core.config import AlgorithmConfig, Config, Setting
 from zoo_core.context import Context
 from zoo_core.data import OfflineData, Space
 from zoo_core.diffusion.solver import Solver
+from zoo_core.drawing import drawn_actions
 from zoo_core.errors import (
     BadCheckpoint,
     BrokenPlugin,
@@ -152,6 +153,7 @@ __all__ = [
     "Windows",
     "ZooError",
     "__version__",
+    "drawn_actions",
     "hookimpl",
     "installed",
     "load",

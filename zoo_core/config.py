@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError, field_validator
 
 from zoo_core.errors import ZooError
 
@@ -55,6 +55,12 @@ class AlgorithmConfig(Config):
     """Whether observations are standardised by the data's mean and standard deviation."""
     reward: RewardRule = "none"
     """How logged rewards are rescaled before training."""
+
+    @field_validator("reward", mode="before")
+    @classmethod
+    def _none_is_a_rule(cls, rule: Any) -> Any:
+        """The command line reads `reward=none` as no value."""
+        return "none" if rule is None else rule
 
 
 @dataclass(frozen=True)

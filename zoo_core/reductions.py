@@ -79,7 +79,7 @@ def reduction(text: str) -> Callable[[Tensor], Tensor]:
     """
     if text in PLAIN:
         return PLAIN[text]
-    called = re.fullmatch(r"(\w+)\((-?\d+(?:\.\d*)?(?:e-?\d+)?)\)", text)
+    called = re.fullmatch(r"(\w+)\((-?\d+(?:\.\d*)?(?:e[+-]?\d+)?)\)", text)
     if called and called[1] in WITH_NUMBER:
         function, number = WITH_NUMBER[called[1]], float(called[2])
         return lambda q: function(q, number)

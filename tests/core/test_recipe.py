@@ -107,6 +107,10 @@ def test_settings_round_trip_as_text(width, rate, every):
     assert values["first.actor.every"] == every
 
 
+def test_no_reward_rule_is_called_none():
+    assert resolve("toy", ["reward=none"], registry=REGISTRY).values()["reward"] == "none"
+
+
 def test_every_setting_has_a_meaning():
     assert [path for path, s in toy().settings.items() if not s.meaning] == []
 

@@ -25,6 +25,7 @@ from zoo_core import (
     hookimpl,
 )
 from zoo_core import registry as registry_module
+from zoo_core.config import RewardRule
 from zoo_core.registry import Plugin
 
 CITE = Citation("Toy", "Nobody", 2026, "https://example.org")
@@ -99,7 +100,7 @@ class ToyConfig(AlgorithmConfig):
     """Transitions per step."""
     normalize_observations: bool = True
     """Whether observations are standardised."""
-    reward: str = "standardise"
+    reward: RewardRule = "standardise"
     """How rewards are rescaled."""
 
 

@@ -170,17 +170,7 @@ def _state(trainer: Trainer, position: int = 0) -> dict[str, Tensor]:
 def _exact_updates(recipe: Recipe) -> None:
     for stage in recipe.stages:
         for update in stage.updates:
-            alone = replace(
-                recipe,
-                stages=tuple(
-                    replace(
-                        s,
-                        steps=STEPS_PER_STAGE if s.name == stage.name else 0,
-                        updates=(update,) if s.name == stage.name else (),
-                    )
-                    for s in recipe.stages[: recipe.stages.index(stage) + 1]
-                ),
-            )
+            alone = _alone(recipe, stage.name, update.name)
             trainer = _trainer(alone)
             before = _state(trainer)
             trainer.run()
@@ -198,6 +188,21 @@ def _exact_updates(recipe: Recipe) -> None:
                 parameters = [n for n, _ in trainer.agent().named_parameters()]
                 idle = not any(n in changed for n in parameters if n.startswith(prefix))
                 _require(not idle, f"{at} trains '{path}' but changes nothing in it")
+
+
+def _alone(recipe: Recipe, stage: str, update: str) -> Recipe:
+    """The stages up to that one, of which it alone trains, by that update alone; what earlier ones
+    prepare is there."""
+    names = [s.name for s in recipe.stages]
+    stages = tuple(
+        replace(
+            s,
+            steps=STEPS_PER_STAGE if s.name == stage else 0,
+            updates=tuple(u for u in s.updates if s.name == stage and u.name == update),
+        )
+        for s in recipe.stages[: names.index(stage) + 1]
+    )
+    return replace(recipe, stages=stages)
 
 
 class _Recorder:
@@ -455,12 +460,7 @@ def _loss_checks(spec: LossSpec, registry: Registry) -> list[tuple[str, Callable
     def used() -> None:
         for name, (stage, update, _) in users:
             recipe = _small(resolve(name, registry=registry), registry)
-            alone = tuple(
-                replace(s, updates=tuple(u for u in s.updates if u.name == update))
-                for s in recipe.stages
-                if s.name == stage
-            )
-            _trainer(replace(recipe, stages=alone)).run()
+            _trainer(_alone(recipe, stage, update)).run()
 
     checks = [("is described", described)]
     return checks + ([("can be minimised in each algorithm that names it", used)] if users else [])

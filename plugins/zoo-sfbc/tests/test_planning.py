@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from zoo_sfbc.config import SfBCConfig
-from zoo_sfbc.planning import ROWS, Plan, Scale, drawn_actions, planned, soft_values
+from zoo_sfbc.planning import ROWS, Plan, Scale, planned, soft_values
 
-from zoo_core import Agent, GeneratorNoise, OfflineData, Trainer, resolve
+from zoo_core import Agent, GeneratorNoise, OfflineData, Trainer, drawn_actions, resolve
 from zoo_core.testing import toy_data
 
 SMALL = ["sampler.hidden=8", "critic.hidden=8", "batch_size=8", "samples=3", "sampler.steps=3"]

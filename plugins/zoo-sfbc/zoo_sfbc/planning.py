@@ -12,11 +12,11 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor
 
-from zoo_core import Agent, Columns, Critic, Noise, OfflineData, Sampler
+from zoo_core import Agent, Columns, Critic, Noise, OfflineData, drawn_actions
 from zoo_sfbc.config import SfBCConfig
 
 ROWS = 1024
-"""Observations whose actions are drawn, or scored, at a time."""
+"""Observations whose actions are scored at a time."""
 
 
 class Scale(NamedTuple):
@@ -66,16 +66,6 @@ class Plan:
         return Scale.of(returns) if self.config.normalize_returns else Scale(0.0, 1.0)
 
 
-def drawn_actions(agent: Agent, data: OfflineData, noise: Noise, count: int) -> Tensor:
-    """Actions [N + E, count, A] of the sampler, `count` for every stored observation."""
-    sampler = cast(Sampler, agent.part("sampler"))
-    drawn = [
-        sampler.sample(_seen(agent, chunk), noise, count).transpose(0, 1).cpu()
-        for chunk in torch.split(data.observations, ROWS)
-    ]
-    return torch.cat(drawn)
-
-
 def soft_values(agent: Agent, data: OfflineData, samples: Tensor, alpha: float) -> Tensor:
     """V(s) = sum_i softmax_i(alpha Q(s, a_i)) Q(s, a_i) [N + E] over samples [N + E, M, A]."""
     critic = cast(Critic, agent.part("critic"))
@@ -83,7 +73,7 @@ def soft_values(agent: Agent, data: OfflineData, samples: Tensor, alpha: float) 
     chunks = (torch.split(tensor, ROWS) for tensor in (data.observations, samples))
     for observations, actions in zip(*chunks, strict=True):
         candidates = actions.to(agent.reward_scale).transpose(0, 1)
-        q = critic.q(_seen(agent, observations), candidates)[0]
+        q = critic.q(agent.normalized(observations.to(candidates)), candidates)[0]
         values.append(((alpha * q).softmax(0) * q).sum(0).cpu())
     return torch.cat(values)
 
@@ -119,7 +109,3 @@ def at_observations(per_transition: Tensor, data: OfflineData) -> Tensor:
     column = per_transition.new_zeros(len(data.observations))
     column[data.rows] = per_transition
     return column
-
-
-def _seen(agent: Agent, observations: Tensor) -> Tensor:
-    return agent.normalized(observations.to(agent.reward_scale))
