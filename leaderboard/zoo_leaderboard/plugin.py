@@ -11,7 +11,7 @@ from zoo_core import hookimpl
 
 @hookimpl
 def zoo_commands() -> Iterable[click.Command]:
-    """The commands `datasets`, `train`, `evaluate` and `leaderboard`."""
-    from zoo_leaderboard.commands import datasets, evaluate, leaderboard, train
+    """The commands `datasets`, `train`, `evaluate`, `figure` and `leaderboard`."""
+    from zoo_leaderboard.commands import datasets, evaluate, figure, leaderboard, train
 
-    return (datasets, train, evaluate, leaderboard)
+    return (datasets, train, evaluate, figure, leaderboard)

@@ -20,6 +20,7 @@ from zoo_leaderboard.datasets.embedded.pendulum import controller
 from zoo_leaderboard.datasets.embedded.pointmaze import Planner
 
 PENDULUM, BANDIT, MAZE = "zoo/pendulum/mixed-v0", "zoo/bandit/modes-v0", "zoo/pointmaze/umaze-v0"
+NARROW = "zoo/pendulum/narrow-v0"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -56,7 +57,7 @@ def score(found: Dataset, value: float) -> float:
 
 def test_they_are_listed_before_and_after_they_are_built(home: Path) -> None:
     rows = {info.id: info for info in datasets.listing()}
-    assert set(rows) == {PENDULUM, BANDIT, MAZE} == set(embedded.IDS)
+    assert set(rows) == {PENDULUM, NARROW, BANDIT, MAZE} == set(embedded.IDS)
     assert all(info.where == "embedded" and info.description for info in rows.values())
     datasets.find(BANDIT)
     (row,) = (info for info in datasets.listing() if info.id == BANDIT)
@@ -118,6 +119,19 @@ def test_pendulums_references_and_levels() -> None:
     assert 30 < score(found, float(logged.mean())) < 60
 
 
+def test_the_narrow_pendulum_is_the_controllers_own_data() -> None:
+    found = datasets.find(NARROW)
+    data = found.data
+    assert (len(data), len(data.lengths)) == (20_000, 100)
+    logged = float(data.episode_returns().mean())
+    assert score(found, logged) == pytest.approx(100, abs=8)
+    observations = data.observations[data.rows].numpy()
+    torques = np.array([controller(observation)[0] for observation in observations[:2000]])
+    noise = data.actions[:2000, 0].numpy() * 2.0 - torques
+    inside = np.abs(torques) < 1.7
+    assert np.std(noise[inside]) == pytest.approx(0.1, abs=0.01)
+
+
 def test_the_maze_is_logged_and_evaluated_as_d4rl_does_it() -> None:
     found = datasets.find(MAZE)
     data = found.data
@@ -163,7 +177,7 @@ def test_two_processes_build_the_same_at_once_and_get_the_same_bytes(tmp_path: P
     assert not list(tmp_path.rglob(".new-*"))
 
 
-@pytest.mark.parametrize("id", [PENDULUM, MAZE])
+@pytest.mark.parametrize("id", [PENDULUM, NARROW, MAZE])
 def test_building_again_gives_the_same_arrays(id: str) -> None:
     found = datasets.find(id)
     made = list(zip(range(5), embedded.builder(id).episodes(), strict=False))

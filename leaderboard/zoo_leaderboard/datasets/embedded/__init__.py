@@ -14,6 +14,7 @@ from zoo_leaderboard.datasets.home import lock, replacing, zoo_home
 _MODULES = {
     "zoo/bandit/modes-v0": "bandit",
     "zoo/pendulum/mixed-v0": "pendulum",
+    "zoo/pendulum/narrow-v0": "pendulum_narrow",
     "zoo/pointmaze/umaze-v0": "pointmaze",
 }
 IDS = tuple(_MODULES)

@@ -9,7 +9,8 @@ of the set is a fair sample of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,33 +45,43 @@ def controller(observation: NDArray[np.floating]) -> Array:
     return np.array([min(max(torque, -2.0), 2.0)])
 
 
+def episode(env: Any, seed: int, torque: Callable[[int, NDArray[np.floating]], Array]) -> Episode:
+    """One episode of an environment by `torque(step, observation)`."""
+    observation, _ = env.reset(seed=seed)
+    observations, truncated = [observation], False
+    actions: list[NDArray[np.float32]] = []
+    rewards: list[float] = []
+    while not truncated:
+        action = torque(len(actions), observation).astype(np.float32)
+        observation, reward, _, truncated, _ = env.step(action)
+        observations.append(observation)
+        actions.append(action)
+        rewards.append(float(reward))
+    return Episode(
+        np.stack(observations),
+        np.stack(actions),
+        np.array(rewards),
+        np.zeros(len(rewards), np.bool_),
+        np.arange(len(rewards)) == len(rewards) - 1,
+    )
+
+
 def episodes() -> Iterator[Episode]:
     """The episodes, at alternating levels of noise."""
     env = ENVIRONMENT.make_raw()
     generator = np.random.default_rng(SEED)
+    held: Array | None = None
+
+    def torque(step: int, observation: NDArray[np.floating]) -> Array:
+        nonlocal held
+        if step % HOLD == 0:
+            noise = generator.choice([-2.0, 2.0], 1)
+            held = noise if generator.uniform() < level else None
+        return controller(observation) if held is None else held
+
     for number in range(EPISODES):
         level = LEVELS[number % len(LEVELS)]
-        observation, _ = env.reset(seed=SEED + number)
-        observations, truncated = [observation], False
-        actions: list[NDArray[np.float32]] = []
-        rewards: list[float] = []
-        random: Array | None = None
-        while not truncated:
-            if len(actions) % HOLD == 0:
-                noise = generator.choice([-2.0, 2.0], 1)
-                random = noise if generator.uniform() < level else None
-            action = (controller(observation) if random is None else random).astype(np.float32)
-            observation, reward, _, truncated, _ = env.step(action)
-            observations.append(observation)
-            actions.append(action)
-            rewards.append(float(reward))
-        yield Episode(
-            np.stack(observations),
-            np.stack(actions),
-            np.array(rewards),
-            np.zeros(len(rewards), np.bool_),
-            np.arange(len(rewards)) == len(rewards) - 1,
-        )
+        yield episode(env, SEED + number, torque)
     env.close()
 
 
