@@ -1,6 +1,7 @@
 """The linear layers against torch's, plainly and under every transform."""
 
 import copy
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
@@ -271,3 +272,23 @@ class TestConcatLinear:
         layer = ConcatLinear((2, 3), 5)
         with pytest.raises(ValueError, match=r"\[2, 3\]"):
             layer(torch.randn(6, 5))
+
+
+@pytest.mark.skipif(not has_onednn, reason="this torch has no oneDNN")
+def test_a_part_of_a_wider_weight_costs_no_more_than_a_copy_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The operator itself takes a thousand times as long with gaps between a weight's rows."""
+    monkeypatch.setattr(module, "_by_onednn", lambda x, weight: True)
+    wide, x = torch.randn(128, 64), torch.randn(1024, 32, requires_grad=True)
+
+    def seconds(weight: Tensor) -> float:
+        def once() -> float:
+            began = time.perf_counter()
+            (gradient,) = torch.autograd.grad(linear(x, weight).sum(), x)
+            assert_close(gradient, weight.sum(0).expand_as(x))
+            return time.perf_counter() - began
+
+        return min(once() for _ in range(3))
+
+    assert seconds(wide[:, 32:]) < 20 * seconds(wide[:, 32:].clone())

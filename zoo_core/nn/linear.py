@@ -77,6 +77,9 @@ class _OneDNN(torch.autograd.Function):
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """The operator itself: no gradients."""
+    # A weight with gaps, such as a slice of a wider one, costs the operator a thousand times more.
+    if not (weight.is_contiguous() or weight.t().is_contiguous()):
+        weight = weight.contiguous()
     flat = x.reshape(-1, x.shape[-1])
     y = torch.ops.mkldnn._linear_pointwise(flat, weight, bias, "none", [], "")
     return cast(Tensor, y).view(*x.shape[:-1], weight.shape[0])
