@@ -75,6 +75,15 @@ def test_zoo_all_depends_on_every_distribution():
     assert names == {"zoo-core", "zoo-leaderboard", *(plugin.name for plugin in PLUGINS)}
 
 
+@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda p: p.name)
+def test_every_plugin_is_installed_typed_and_presented(plugin):
+    tox = (ROOT / "tox.ini").read_text()
+    package = plugin.name.replace("-", "_")
+    assert f"plugins{{/}}{plugin.name}\n" in tox, "in tox.ini's product"
+    assert f"plugins{{/}}{plugin.name}{{/}}{package}" in tox, "in tox.ini's mypy"
+    assert f"(plugins/{plugin.name})" in (ROOT / "README.md").read_text()
+
+
 @NEEDS_CHECKOUT
 @pytest.mark.parametrize("name", [n for n in vars(hookspecs) if n.startswith("zoo_")])
 def test_every_hook_is_documented_with_its_exact_signature(name):
