@@ -1,0 +1,1 @@
+"""IDQL for the zoo: the algorithm `idql`."""
