@@ -24,6 +24,9 @@ from zoo_core.recipe import Recipe
 from zoo_core.schedules import value_at
 from zoo_core.specs import Stage, Update
 
+Q_BOUND = 1e8
+"""The magnitude of a critic's mean value (a metric `q_mean`) at which a run counts as diverged."""
+
 
 @dataclass(frozen=True)
 class Log:
@@ -104,6 +107,7 @@ class Trainer:
         self._updates: list[_BoundUpdate] = []
         self._batches: BatchStream | None = None
         self._metrics: dict[str, list[Tensor]] = {}
+        self._saved: tuple[int, Path] | None = None
 
     @property
     def total_steps(self) -> int:
@@ -133,7 +137,8 @@ class Trainer:
             log_every: Steps between reports and checks for divergence.
 
         Raises:
-            Diverged: a loss is not finite; names the update, the metric and the seed.
+            Diverged: a loss is not finite, or a critic's mean value is beyond `Q_BOUND`; names the
+                update, the metric, the seed and the last checkpoint.
         """
         goal = self.total_steps if until is None else min(until, self.total_steps)
         since, began = self.step, time.perf_counter()
@@ -205,11 +210,17 @@ class Trainer:
         self._metrics = {}
         for seed, report in zip(self.seeds, reports, strict=True):
             for name, value in report.items():
-                if value - value != 0.0:
-                    raise Diverged(
-                        f"'{self.recipe.name}' diverged: {name} is {value} by step {self.step} "
-                        f"(seed {seed}); try a lower learning rate or gradient clipping"
-                    )
+                finite = value - value == 0.0
+                if finite and not (name.endswith("/q_mean") and abs(value) > Q_BOUND):
+                    continue
+                beyond = f", beyond {Q_BOUND:g}," if finite else ""
+                saved = ""
+                if self._saved is not None:
+                    saved = "; the last good checkpoint is {1} of step {0}".format(*self._saved)
+                raise Diverged(
+                    f"'{self.recipe.name}' diverged: {name} is {value}{beyond} by step {self.step} "
+                    f"(seed {seed}); try a lower learning rate or gradient clipping{saved}"
+                )
         return tuple(reports)
 
     def _enter(self, resumed: bool = False) -> None:
@@ -337,6 +348,7 @@ class Trainer:
                 **self.engine.state(),
             },
         )
+        self._saved = (self.step, path)
 
     @classmethod
     def load(

@@ -241,6 +241,21 @@ def test_a_divergence_names_the_loss_and_the_step():
         run.run(log_every=10)
 
 
+def test_a_divergence_names_the_last_good_checkpoint(tmp_path):
+    run = trainer("first.value.optimizer.value.lr=1e300")
+    run.save(tmp_path / "start.pt")
+    with pytest.raises(Diverged, match=r"last good checkpoint is .*start\.pt of step 0"):
+        run.run(log_every=10)
+
+
+def test_values_beyond_any_return_are_a_divergence():
+    data = toy_data()
+    data.rewards[:] = 1e9
+    recipe = resolve("td3_bc", ["steps=200", "lr=10", "critic.hidden=8", "sampler.hidden=8"])
+    with pytest.raises(Diverged, match=r"critic/q_mean is .*, beyond 1e\+08, by step"):
+        Trainer(recipe, data).run(log_every=10)
+
+
 def test_the_global_generator_is_left_alone():
     torch.manual_seed(1)
     before = torch.get_rng_state()
