@@ -31,7 +31,24 @@ import zoo_core
 
 PEERS = Path(__file__).parent / "peers.py"
 OBSERVATIONS, ACTIONS, BATCH, ROWS = 11, 3, 256, 50_000
-D3RLPY = {"td3_bc": "TD3PlusBC", "bc_deterministic": "BC"}
+D3RLPY = {
+    "bc_deterministic": "BC",
+    "bcq": "BCQ",
+    "cql": "CQL",
+    "iql": "IQL",
+    "sac_off": "SAC",
+    "td3_bc": "TD3PlusBC",
+}
+SETTINGS = {
+    # Past the warm start, whose policy loss is another; three layers as the paper, d3rlpy's too.
+    "cql": ["policy_eval_start=0"],
+    # d3rlpy's critics are of two layers of 256, where BCQ's own are of 400 and 300.
+    "bcq": ["batch_size=256", "critic.hidden=256", "sampler.perturbation_hidden=256"],
+    # Of stages with prepared columns the first is timed, cloning; its batch is made comparable.
+    "qgpo": ["behaviour_batch_size=256"],
+    "sfbc": ["batch_size=256"],
+}
+"""What is set of an algorithm to be comparable."""
 
 
 def hopper_like() -> zoo_core.OfflineData:
@@ -52,7 +69,7 @@ class Ours:
     """A trainer past its first steps, when every average and delayed update is under way."""
 
     def __init__(self, name: str, data: zoo_core.OfflineData) -> None:
-        recipe = zoo_core.resolve(name, ["steps=1000000"])
+        recipe = zoo_core.resolve(name, ["steps=1000000", *SETTINGS.get(name, [])])
         self.trainer = zoo_core.Trainer(recipe, data).run(until=20)
 
     def seconds(self, steps: int) -> float:

@@ -28,7 +28,7 @@ def draw(seed: int) -> Any:
 
     logged = data()
     figure, grid = plt.subplots(
-        2, len(STEPS), figsize=(2.5 * len(STEPS), 5.5), sharex=True, sharey=True
+        2, len(STEPS), figsize=(2.5 * len(STEPS), 5.5), sharex=True, sharey=True, squeeze=False
     )
     figure.set_layout_engine("constrained")
     for column, steps in enumerate(STEPS):
