@@ -74,11 +74,12 @@ def tuned(antmaze: str, locomotion: str = "none") -> Mapping[str, Mapping[str, A
 
 COMMON = (
     "Trains with 1000 steps and samples by DPM-Solver in 15 calls, as the paper does; the official "
-    "code's defaults are DDPM in 100 steps (--set sampler=ddpm).",
+    "code's default is DDPM in 100 steps with linear betas scaled by 1000 / T, to which "
+    "--set sampler=ddpm --set sampler.steps=100 --set sampler.schedule=vp is near.",
     "Acts by a softmax over 10 candidates (the paper); the official code draws 50, which is the "
     "act `best_of_50`.",
-    "Clean actions are clipped on the way with the coefficients of the exact time; the official "
-    "code takes those of the step below, while its network sees the exact time.",
+    "Clean actions are clipped on the way with the coefficients of the exact time, which leaves one "
+    "policy for all solvers; the official code takes those of the step below.",
     "Sampled actions are clipped to [-1, 1]; the official code leaves the solver's last step "
     "unclipped but where it takes the best of 10.",
     "The time embedding is Diffusion-QL's (sines first, frequencies 10000^(-i/7)); the official "
