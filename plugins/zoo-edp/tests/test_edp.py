@@ -34,6 +34,12 @@ def test_values_outside_their_meaning_are_refused_by_name(name, setting):
         resolve(name, [setting])
 
 
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_a_sampler_without_a_one_step_action_is_refused(name):
+    with pytest.raises(ZooError, match="one-step reconstruction"):
+        resolve(name, ["sampler=gaussian"])
+
+
 @pytest.mark.parametrize(
     ("name", "dataset", "reward", "clip"),
     [

@@ -78,8 +78,8 @@ COMMON = (
     "--set sampler=ddpm --set sampler.steps=100 --set sampler.schedule=vp is near.",
     "Acts by a softmax over 10 candidates (the paper); the official code draws 50, which is the "
     "act `best_of_50`.",
-    "Clean actions are clipped on the way with the coefficients of the exact time, which leaves one "
-    "policy for all solvers; the official code takes those of the step below.",
+    "Clean actions are clipped on the way with the coefficients of the exact time, which the "
+    "solver's own step has; the official code takes those of the step below.",
     "Sampled actions are clipped to [-1, 1]; the official code leaves the solver's last step "
     "unclipped but where it takes the best of 10.",
     "The time embedding is Diffusion-QL's (sines first, frequencies 10000^(-i/7)); the official "
