@@ -21,7 +21,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWa
 module = import_module("zoo_core.nn.linear")
 
 has_onednn = hasattr(torch.ops.mkldnn, "_linear_pointwise")
-has_mkl: bool = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture(params=["native", "onednn"])
@@ -30,9 +29,9 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "onednn" and not has_onednn:
         pytest.skip("this torch has no oneDNN")
     monkeypatch.setenv("ZOO_LINEAR", request.param)
-    module._rule.cache_clear()
+    module._onednn_wanted.cache_clear()
     yield request.param
-    module._rule.cache_clear()
+    module._onednn_wanted.cache_clear()
 
 
 def linear_then_mish(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -219,21 +218,20 @@ def test_linear_starts_as_torch_does() -> None:
     torchs.load_state_dict(ours.state_dict())
 
 
-def test_the_rule_is_checked_and_depends_on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_onednn_serves_where_it_is_asked_for_and_can_compute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     x, weight = torch.randn(256, 256), torch.randn(256, 256)
-    monkeypatch.setenv("ZOO_LINEAR", "fast")
-    module._rule.cache_clear()
-    with pytest.raises(ValueError, match="ZOO_LINEAR"):
-        linear(x, weight)
-    monkeypatch.delenv("ZOO_LINEAR")
-    for amd in (False, True):
-        monkeypatch.setattr(module, "_is_amd", lambda amd=amd: amd)
-        module._rule.cache_clear()
-        uses = amd and has_onednn and has_mkl
-        assert module._by_onednn(x, weight) == uses
-        assert not module._by_onednn(x[:4], weight)  # small
+    for wanted in ("fast", "native", "onednn"):
+        monkeypatch.setenv("ZOO_LINEAR", wanted)
+        module._onednn_wanted.cache_clear()
+        if wanted == "fast":
+            with pytest.raises(ValueError, match="ZOO_LINEAR"):
+                linear(x, weight)
+            continue
+        assert module._by_onednn(x, weight) == (wanted == "onednn" and has_onednn)
         assert not module._by_onednn(x.double(), weight.double())
-    module._rule.cache_clear()
+    module._onednn_wanted.cache_clear()
 
 
 class TestConcatLinear:

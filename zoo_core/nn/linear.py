@@ -1,19 +1,17 @@
-"""x W^T + b through whichever library multiplies sooner on this processor.
+"""x W^T + b through torch's own product, or through oneDNN's where that is asked for.
 
-Torch's CPU builds multiply float32 matrices with MKL, which on AMD processors is slower than
-oneDNN. Torch carries oneDNN too, as `torch.ops.mkldnn._linear_pointwise`. That operator has no
-autograd (its gradients are silently zero) and no vmap rule, so it stands inside an autograd
-function here, and torch's own product serves under `torch.func`.
+Torch's CPU builds multiply float32 matrices with MKL, and carry oneDNN too, as
+`torch.ops.mkldnn._linear_pointwise`, which is the faster one on some processors
+(`benchmarks/README.md`). That operator has no autograd (its gradients are silently zero) and no
+vmap rule, so it stands inside an autograd function here, and torch's own product serves under
+`torch.func`.
 
-The choice depends only on the processor, the tensors and ZOO_LINEAR, never on a measurement: a run
-on one machine gives the same bits every time. ZOO_LINEAR=native or =onednn forces one of the two
-(onednn where it can compute at all: float32 on a CPU).
+ZOO_LINEAR=onednn asks for it, wherever it can compute: float32 on a CPU. Nothing is chosen by a
+measurement, so that a run on one machine gives the same bits every time.
 """
 
 import functools
 import os
-import platform
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -22,34 +20,17 @@ from torch import Tensor, nn
 
 from zoo_core.nn.autograd import transformed
 
-# Below so many multiplications oneDNN's preparations (25 us a call) outweigh what it gains.
-_WORTHWHILE = 2**22
-
 
 @functools.cache
-def _rule() -> str:
-    """Whether to multiply by `native`, by `onednn`, or by size: `auto`."""
-    wanted = os.environ.get("ZOO_LINEAR", "auto")
-    if wanted not in ("auto", "native", "onednn"):
-        raise ValueError(f"ZOO_LINEAR is {wanted!r}; it may be auto, native or onednn")
-    if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
-        return "native"
-    if wanted == "auto" and not (_is_amd() and cast(Any, torch.backends.mkl).is_available()):
-        return "native"
-    return wanted
-
-
-def _is_amd() -> bool:
-    try:
-        processor = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        processor = platform.processor()
-    return "AuthenticAMD" in processor
+def _onednn_wanted() -> bool:
+    wanted = os.environ.get("ZOO_LINEAR", "native")
+    if wanted not in ("native", "onednn"):
+        raise ValueError(f"ZOO_LINEAR is {wanted!r}; it may be native or onednn")
+    return wanted == "onednn" and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 def _by_onednn(x: Tensor, weight: Tensor) -> bool:
-    rule = _rule()
-    if rule == "native" or transformed() or not torch.backends.mkldnn.enabled:
+    if not _onednn_wanted() or transformed() or not torch.backends.mkldnn.enabled:
         return False
     return (
         x.dtype == weight.dtype == torch.float32
@@ -57,7 +38,6 @@ def _by_onednn(x: Tensor, weight: Tensor) -> bool:
         and weight.dim() == 2
         and x.numel() > 0
         and not torch.is_autocast_enabled("cpu")
-        and (rule == "onednn" or x.numel() * weight.shape[0] >= _WORTHWHILE)
     )
 
 
