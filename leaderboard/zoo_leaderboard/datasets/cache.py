@@ -84,4 +84,5 @@ def _load(name: str, folder: Path) -> OfflineData | None:
 def _tensors(name: str, arrays: Mapping[str, Any]) -> OfflineData:
     import torch
 
-    return OfflineData(**{key: torch.from_numpy(arrays[key]) for key in _NAMES}, name=name)
+    tensors: dict[str, Any] = {key: torch.from_numpy(arrays[key]) for key in _NAMES}
+    return OfflineData(**tensors, name=name)

@@ -44,8 +44,9 @@ def draw(seed: int) -> Any:
     for name, algorithm, colour, settings in RUNS:
         for run in range(SEEDS):
             agent = trained(algorithm, logged, seed + run, *SMALL, *settings)
+            critic: Any = agent.part("critic")
             with torch.no_grad():
-                q: Tensor = agent.part("critic").q(torch.zeros(len(grid), 1), grid).amin(0)
+                q = critic.q(torch.zeros(len(grid), 1), grid).amin(0)
             label = name if run == 0 else None
             panel.plot(grid, q, color=colour, alpha=0.85, linewidth=1.3, label=label)
     panel.set(xlabel="action", ylabel="Q, the least of two critics", xlim=(-1, 1), ylim=LIMITS)
