@@ -6,10 +6,10 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from zoo_core import OfflineData, ZooError
+from zoo_core import OfflineData, ZooError, resolve
 from zoo_core.cli import cli
 from zoo_leaderboard import figures
-from zoo_leaderboard.figures import bandits
+from zoo_leaderboard.figures import bandits, guidance
 
 
 @pytest.fixture
@@ -46,6 +46,10 @@ def test_each_picture_is_drawn_from_its_algorithms(name, short, tmp_path):
     path = figures.draw(name, tmp_path / "new" / f"{name}.png")
     assert path.read_bytes().startswith(b"\x89PNG")
     assert set(short) == DRAWN[name]
+
+
+def test_guidance_learns_the_energies_that_exact_draws_are_weighed_by():
+    assert resolve("qgpo", list(guidance.SETTINGS)).config.reward == "none"
 
 
 def test_the_command_lists_and_refuses():

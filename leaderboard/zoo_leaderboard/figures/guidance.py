@@ -13,6 +13,8 @@ TITLE = "p(a) exp(beta E(a)): drawn exactly (grey), and by a diffusion guided by
 BETAS = (1.0, 3.0, 10.0)
 POINTS, SHOWN = 4096, 1000
 SETTINGS = (
+    # The rewards are the energies themselves: rescaled, beta would mean another density.
+    "reward=none",
     "steps=5000",
     "clone.steps=2500",
     "train.steps=2000",
