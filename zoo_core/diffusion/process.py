@@ -79,6 +79,9 @@ class DiscreteProcess(nn.Module):
         self.steps = len(betas)
         self.first = 1.0 / self.steps
         self.log_alphas: list[float] = (0.5 * cumprod.log()).tolist()
+        # Kept with their reverses: a solver asks for dozens of times in every sample.
+        self._times = [(i + 1) / self.steps for i in range(self.steps)]
+        self._reversed = (self.log_alphas[::-1], self._times[::-1])
         self.register_buffer("sqrt_alphas_cumprod", cumprod.sqrt())
         self.register_buffer("sqrt_one_minus_alphas_cumprod", (1 - cumprod).sqrt())
 
@@ -93,12 +96,11 @@ class DiscreteProcess(nn.Module):
 
     def log_alpha(self, t: float) -> float:
         """log alpha_t; outside the steps, the line through the two outermost."""
-        return _on_lines(t, [(i + 1) / self.steps for i in range(self.steps)], self.log_alphas)
+        return _on_lines(t, self._times, self.log_alphas)
 
     def time_at(self, log_snr: float) -> float:
         """The time whose log(alpha / sigma) is given."""
-        knots = [(i + 1) / self.steps for i in range(self.steps)]
-        return _on_lines(_log_alpha_at(log_snr), self.log_alphas[::-1], knots[::-1])
+        return _on_lines(_log_alpha_at(log_snr), *self._reversed)
 
     def network_time(self, t: float) -> float:
         """T t - 1, a fraction between steps."""
