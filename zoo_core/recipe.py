@@ -24,13 +24,15 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import nn
 
 from zoo_core import registry as registry_module
 from zoo_core.config import AlgorithmConfig, Config, Setting, explain, parse_assignments
 from zoo_core.data import Space
+from zoo_core.diffusion.solver import Solver
 from zoo_core.errors import BrokenPlugin, Incompatible, UnknownName, ZooError
+from zoo_core.noise import GeneratorNoise
 from zoo_core.protocols import (
     ABILITIES,
     Critic,
@@ -233,7 +235,7 @@ class _Walk:
 
     def value(self, path: str, value: Any, kind: Any, meaning: str) -> Any:
         """A single value, changed where `path` is, validated as `kind`."""
-        adapter: TypeAdapter[Any] = TypeAdapter(kind)
+        adapter: TypeAdapter[Any] = TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
         try:
             checked = adapter.validate_python(self.changes.get(path, value))
         except ValidationError as error:
@@ -362,6 +364,7 @@ def _check(recipe: Recipe) -> None:
             _demand(recipe, act.sampler, sampler, HasMode, f"act '{act.name}'")
         if act.solver is not None:
             _demand(recipe, act.sampler, sampler, HasSolver, f"act '{act.name}'")
+            _check_solver(act, act.solver, sampler)
         if act.scale is not None:
             _demand(recipe, act.sampler, sampler, HasScale, f"act '{act.name}'")
         if act.choose not in SCORED and act.score is not None:
@@ -391,8 +394,23 @@ def _check_names(recipe: Recipe) -> None:
 
 
 def _trial_modules(recipe: Recipe) -> dict[str, nn.Module]:
+    modules = {}
     with torch.random.fork_rng(devices=[]):
-        return {name: part.build(Space(2, 2)) for name, part in recipe.parts.items()}
+        for name, part in recipe.parts.items():
+            try:
+                modules[name] = part.build(Space(2, 2))
+            except ValueError as error:
+                raise ZooError(f"{name}: {error}") from error
+    return modules
+
+
+def _check_solver(act: Act, solver: Solver, sampler: Any) -> None:
+    """Refuses a solver that the sampler's process cannot follow, by one sample."""
+    try:
+        with torch.no_grad():
+            sampler.sample_with(solver, torch.zeros(1, 2), GeneratorNoise(torch.Generator()))
+    except (ValueError, ArithmeticError) as error:
+        raise Incompatible(f"acts.{act.name}.solver: {error}") from error
 
 
 def _find(recipe: Recipe, modules: Mapping[str, nn.Module], path: str, why: str) -> nn.Module:

@@ -5,6 +5,7 @@ A reduction is named in settings by text such as `min`, `mix(0.75)` or `softmax(
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Annotated, Literal
@@ -75,13 +76,18 @@ def reduction(text: str) -> Callable[[Tensor], Tensor]:
     """The function [E, n, B] -> [B] that `text` names.
 
     Raises:
-        ValueError: no such reduction; the message lists them.
+        ValueError: no such reduction (the message lists them), a number that is not finite, or a
+            weight of `mix` outside [0, 1].
     """
     if text in PLAIN:
         return PLAIN[text]
     called = re.fullmatch(r"(\w+)\((-?\d+(?:\.\d*)?(?:e[+-]?\d+)?)\)", text)
     if called and called[1] in WITH_NUMBER:
         function, number = WITH_NUMBER[called[1]], float(called[2])
+        if not math.isfinite(number):
+            raise ValueError(f"{called[1]} takes a finite number")
+        if function is mix and not 0.0 <= number <= 1.0:
+            raise ValueError(f"mix takes a weight from 0 to 1 (got {called[2]})")
         return lambda q: function(q, number)
     names = ", ".join([*PLAIN, *(f"{name}(NUMBER)" for name in WITH_NUMBER)])
     raise ValueError(f"no reduction '{text}'; there are {names}")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 from torch import Tensor, nn
 
 from zoo_core.config import AlgorithmConfig, Config
@@ -124,6 +124,13 @@ class Adam(Config):
     """Whether weight decay is decoupled from the gradient (AdamW, arXiv:1711.05101)."""
     max_grad_norm: PositiveFloat | None = None
     """Norm to which the part's gradient is clipped; none for no clipping."""
+
+    @field_validator("lr")
+    @classmethod
+    def _never_uphill(cls, lr: float | Schedule) -> float | Schedule:
+        if min((lr.start, lr.end) if isinstance(lr, Schedule) else (lr,)) < 0.0:
+            raise ValueError("a learning rate must not be negative")
+        return lr
 
 
 class Ema(Config):
@@ -258,6 +265,10 @@ class Act(Config):
     def _one_way(self) -> Act:
         if self.solver is not None and self.scale is not None:
             raise ValueError("an act takes a solver or a scale, not both")
+        if self.choose == "mode" and (self.solver is not None or self.scale is not None):
+            raise ValueError("an act that takes the mode samples by no solver and no scale")
+        if self.choose in {"mode", "sample", "mode_or_sample"} and self.average > 1:
+            raise ValueError("an average needs argmax, softmax or expectile")
         if self.average > self.n:
             raise ValueError(f"an average of {self.average} candidates needs n to be as many")
         return self

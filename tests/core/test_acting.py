@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo_core import Act, Agent, GeneratorNoise, Incompatible, Space, UnknownName, resolve
+from zoo_core import Act, Agent, GeneratorNoise, Incompatible, Solver, Space, UnknownName, resolve
 from zoo_core.acting import choose, gumbel
 
 ROWS = 20_000
@@ -145,6 +145,19 @@ def test_an_average_of_candidates_drawn_without_replacement():
 def test_an_average_needs_as_many_candidates():
     with pytest.raises(ValueError, match="average of 3 candidates needs n"):
         Act(n=2, score="critic", choose="argmax", average=3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"choose": "sample", "n": 4, "average": 2}, "an average needs argmax"),
+        ({"choose": "mode", "solver": Solver(name="ddim")}, "the mode samples by no solver"),
+        ({"choose": "mode", "scale": 0.0}, "the mode samples by no solver"),
+    ],
+)
+def test_an_act_refuses_what_it_would_ignore(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Act(**settings)
 
 
 @pytest.mark.parametrize("expectile", [0.5, 0.7, 0.95])

@@ -98,6 +98,14 @@ def test_members():
     assert torch.equal(over_members(q, "first"), q[0])
 
 
+@pytest.mark.parametrize("name", ["mix(-0.1)", "mix(2)", "mix(1e999)", "softmax(1e999)"])
+def test_numbers_outside_their_meaning_are_refused(name):
+    with pytest.raises(ValueError, match="takes a"):
+        reduction(name)
+    with pytest.raises(ValidationError):
+        TypeAdapter(Reduction).validate_python(name)
+
+
 @pytest.mark.parametrize("name", ["", "max", "min(1)", "mix", "mix()", "mix(a)", "soft max(1)"])
 def test_other_names_are_refused(name):
     with pytest.raises(ValueError, match=r"there are min, mean, .*mix\(NUMBER\)"):

@@ -1,6 +1,6 @@
 """A denoiser of DDPM's training, sampled in fewer steps (DDIM, arXiv:2010.02502)."""
 
-from pydantic import NonNegativeFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 from typing_extensions import override
 
 from zoo_core.diffusion import DiffusionConfig, DiffusionSampler, Solver
@@ -17,7 +17,7 @@ class DDIMConfig(DiffusionConfig):
     """Steps T of the schedule that the denoiser learns."""
     schedule: ScheduleName = "vp"
     """Noise schedule: `linear`, `cosine` or `vp`."""
-    eta: NonNegativeFloat = 0.0
+    eta: float = Field(default=0.0, ge=0.0, le=1.0)
     """How random sampling is, from 0 (a function of the first noise) to 1 (as DDPM)."""
     clip_denoised: bool = True
     """Whether the clean action is clipped to [-1, 1] in every step."""

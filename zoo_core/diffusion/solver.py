@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from zoo_core.config import Config
 
@@ -15,12 +15,13 @@ class Solver(Config):
     name: Name = "ddpm"
     """`ddpm` (arXiv:2006.11239), `ddim` (arXiv:2010.02502), `dpm_solver` (arXiv:2206.00927)."""
     steps: PositiveInt | None = None
-    """Calls of the network; none for as many as the process has steps. `ddpm` visits all."""
+    """Calls of the network; none for 15 of `dpm_solver`, and for as many of `ddim` as the process
+    has steps (100 in continuous time). `ddpm` visits all steps, whatever this says."""
     variance: Literal["posterior", "beta"] = "posterior"
     """`ddpm`: of the noise added in a step: the posterior's, or beta (DDPM, section 3.2)."""
     clip_noised: bool = False
     """`ddpm`: whether the noised action is clipped to [-1, 1] after each step (IDQL's code)."""
-    eta: NonNegativeFloat = 0.0
+    eta: float = Field(default=0.0, ge=0.0, le=1.0)
     """`ddim`: how random it is, from 0 (an ODE) to 1 (as random as DDPM)."""
     order: Literal[1, 2, 3] = 2
     """`dpm_solver`: the order of its error in the step."""
