@@ -383,6 +383,7 @@ class Trainer:
             dtype=getattr(torch, content["dtype"]),
         )
         trainer._restore(content, path)
+        trainer._saved = (trainer.step, path)
         return trainer
 
     def _restore(self, content: Mapping[str, Any], path: Path) -> None:

@@ -248,6 +248,14 @@ def test_a_divergence_names_the_last_good_checkpoint(tmp_path):
         run.run(log_every=10)
 
 
+def test_a_resumed_run_that_diverges_names_where_it_began(tmp_path):
+    settings = "first.value.optimizer.value.lr=1e300"
+    trainer(settings).save(tmp_path / "start.pt")
+    resumed = Trainer.load(tmp_path / "start.pt", recipe(settings), DATA)
+    with pytest.raises(Diverged, match=r"last good checkpoint is .*start\.pt of step 0"):
+        resumed.run(log_every=10)
+
+
 def test_values_beyond_any_return_are_a_divergence():
     data = toy_data()
     data.rewards[:] = 1e9
