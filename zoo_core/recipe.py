@@ -347,6 +347,9 @@ def _check(recipe: Recipe) -> None:
                 )
         for part in stage.reset:
             _find(recipe, modules, part, f"{stage.name} resets")
+        for path in stage.prepare_reads:
+            if path not in recipe.settings:
+                _find(recipe, modules, path, f"{stage.name}'s prepare reads")
         for update in stage.updates:
             at = f"{stage.name}.{update.name}"
             for part in update.trains:

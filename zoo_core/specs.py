@@ -218,6 +218,9 @@ class Stage:
     batch: Transitions | Windows | None = None
     """What a step sees; none for transitions, as many as the algorithm's `batch_size` says."""
     prepare: Prepare | None = None
+    prepare_reads: tuple[str, ...] = ()
+    """The parts and settings that decide what is prepared, such as `sampler.prior` and `samples`: a
+    run that differs in others only finds the columns of the first. None for all."""
     reset: tuple[str, ...] = ()
     """Parts that start anew, with their targets and optimizers, when the stage begins; `prepare`
     still sees them as the last stage left them."""

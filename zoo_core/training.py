@@ -253,9 +253,7 @@ class Trainer:
         who = f"{self.recipe.name}.{stage.name}'s prepare"
         for position, agent in enumerate(self.engine.sync()):
             seed = self.seeds[position]
-            key = column_files.key_of(
-                agent.state_dict(), self.recipe.values(), self.data.digest, stage.name, seed
-            )
+            key = column_files.key_of(*self._read(stage, agent), self.data.digest, stage.name, seed)
             if self.columns_dir is not None and (self.columns_dir / key).is_dir():
                 made = column_files.read(self.columns_dir, key)
             else:
@@ -270,6 +268,23 @@ class Trainer:
                     made = column_files.read(self.columns_dir, key)
             self.columns[position] = {**self.columns[position], **made}
             self._prepared[position][key] = made
+
+    def _read(self, stage: Stage, agent: Agent) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The state and the settings that decide what the stage prepares."""
+        state, values = agent.state_dict(), self.recipe.values()
+        if not stage.prepare_reads:
+            return state, values
+        kept = tuple(f"live.{path}." for path in stage.prepare_reads)
+        names = {path.partition(".")[0] for path in stage.prepare_reads}
+        return (
+            # What is neither live nor averaged is the scaling of observations and rewards.
+            {
+                name: value
+                for name, value in state.items()
+                if name.startswith(kept) or not name.startswith(("live.", "target."))
+            },
+            {path: value for path, value in values.items() if path.partition(".")[0] in names},
+        )
 
     def _bind(self, stage: Stage, update: Update) -> _BoundUpdate:
         """Builds the losses and, by a dry pass, the noise streams of an update."""

@@ -8,6 +8,7 @@ consistent pair, and a resumed run equals an uninterrupted one.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import platform
 import time
@@ -21,13 +22,14 @@ from typing import Any, NamedTuple
 import torch
 from pydantic import ValidationError
 
-from zoo_core import Agent, GeneratorNoise, Recipe, Trainer
+from zoo_core import SEMANTICS, Agent, GeneratorNoise, Recipe, Trainer
 from zoo_core import registry as registry_module
 from zoo_core.errors import BadCheckpoint, ZooError
 from zoo_core.noise import stream_seed
 from zoo_core.registry import Registry
 from zoo_core.training import Log
 from zoo_leaderboard import datasets
+from zoo_leaderboard.datasets.home import zoo_home
 from zoo_leaderboard.evaluation import Act, Evaluator, evaluation_steps
 from zoo_leaderboard.fingerprint import sources
 from zoo_leaderboard.planning import Job
@@ -209,7 +211,11 @@ def _check_current(job: Job, recipe: Recipe, registry: Registry) -> None:
 def _train(run: _Run, evaluator: Evaluator, started: float) -> None:
     job, recipe = run.job, run.recipe
     trainer = _resumed(run) or Trainer(
-        recipe, run.dataset.data, (job.cell.seed,), device=job.device
+        recipe,
+        run.dataset.data,
+        (job.cell.seed,),
+        device=job.device,
+        columns_dir=_columns_folder(job),
     )
     run.times["setup"] += time.perf_counter() - started
     run.tell(step=trainer.step, resumed=trainer.step > 0)
@@ -229,6 +235,12 @@ def _train(run: _Run, evaluator: Evaluator, started: float) -> None:
         if 0 < step < job.total_steps:
             trainer.save(checkpoint)
     trainer.agent().save(run.place.agent)
+
+
+def _columns_folder(job: Job) -> Path:
+    """Where prepared columns are kept for later runs of the same code."""
+    sources = hashlib.sha256(repr((SEMANTICS, job.ingredients.sources)).encode()).hexdigest()
+    return zoo_home() / "cache" / "columns" / sources[:16]
 
 
 def _advance(run: _Run, trainer: Trainer, goal: int, checkpoint: Path) -> None:
@@ -274,7 +286,13 @@ def _resumed(run: _Run) -> Trainer | None:
     try:
         content = (run.place.work / "evaluations.json").read_bytes()
         saved = _Saved.model_validate_json(content)
-        trainer = Trainer.load(checkpoint, run.recipe, run.dataset.data, device=run.job.device)
+        trainer = Trainer.load(
+            checkpoint,
+            run.recipe,
+            run.dataset.data,
+            device=run.job.device,
+            columns_dir=_columns_folder(run.job),
+        )
     except (BadCheckpoint, ValidationError, OSError) as error:
         # A damaged checkpoint costs time and not the run: it is kept aside for whoever asks.
         print(f"starting anew: {error}", flush=True)

@@ -12,8 +12,8 @@ from zoo_core.errors import ZooError
 def zoo_home() -> Path:
     """The zoo's data folder: `ZOO_HOME`, else the platform's folder for user data.
 
-    It holds `datasets/` (embedded and downloaded sets, in Minari's format), `cache/` (flat copies,
-    which may be deleted at any time) and `locks/`. It need not exist yet.
+    It holds `datasets/` (embedded and downloaded sets, in Minari's format), `cache/` (flat copies
+    and prepared columns, which may be deleted at any time) and `locks/`. It need not exist yet.
     """
     if os.environ.get("ZOO_HOME"):
         return Path(os.environ["ZOO_HOME"]).expanduser().absolute()

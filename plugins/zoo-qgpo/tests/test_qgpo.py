@@ -2,6 +2,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from zoo_qgpo import algorithm
 from zoo_qgpo.algorithm import acts
 from zoo_qgpo.config import QGPOConfig
 from zoo_qgpo.held_out import hold_out
@@ -23,6 +24,29 @@ def test_conformance(check):
 
 def small(*settings):
     return Trainer(resolve("qgpo", [*SMALL, *settings]), toy_data())
+
+
+def test_the_support_is_drawn_once_for_a_behaviour_model_and_how_it_is_sampled(
+    tmp_path, monkeypatch
+):
+    drawn = []
+    real = algorithm.drawn_actions
+    monkeypatch.setattr(
+        algorithm, "drawn_actions", lambda *given: drawn.append(given) or real(*given)
+    )
+
+    def support(*settings):
+        recipe = resolve("qgpo", [*SMALL, *settings])
+        return Trainer(recipe, toy_data(), columns_dir=tmp_path).run().columns[0]["support"]
+
+    first = support()
+    again = support("beta=7", "scale=2", "critic_lr=0.1")
+    assert len(drawn) == 1
+    assert torch.equal(first, again)
+    support("samples=2")
+    support("sampler.steps=4")
+    support("lr=0.5")
+    assert len(drawn) == 4
 
 
 @given(st.integers(3, 10_000), st.floats(0.001, 0.999), st.floats(0.001, 0.999))

@@ -44,7 +44,6 @@ def parts(config: QGPOConfig) -> Mapping[str, Part]:
         method="singlestep",
         expand="x0",
         clip=False,
-        scale=config.scale,
     )
     return {"sampler": guided, "critic": Part("twin_q", layers=3)}
 
@@ -85,6 +84,7 @@ def stages(config: QGPOConfig) -> tuple[Stage, ...]:
             # The energy's labels are of the average that the critic's step has just moved.
             (Ema("critic", rate=config.tau, after="critic"),),
             prepare=support,
+            prepare_reads=("sampler.prior", "samples", "half_support"),
         ),
         Stage("guide", energy_steps, (energy,)),
     )
