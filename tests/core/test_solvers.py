@@ -290,6 +290,19 @@ def test_settings_outside_their_meaning_are_refused_by_name(setting):
         resolve("diffusion_bc", ["sampler=dpm_solver", setting])
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("sampler.trained_steps=1", "at least 2"),
+        ("sampler.end=0.001", "end must not lie before the first step's time, 1 / 20"),
+    ],
+)
+def test_a_solver_stays_within_the_steps_that_were_trained(setting, message):
+    steps = [] if "trained_steps" in setting else ["sampler.trained_steps=20"]
+    with pytest.raises(ZooError, match=message):
+        resolve("diffusion_bc", ["sampler=dpm_solver", "sampler.schedule=vp", *steps, setting])
+
+
 def test_an_act_takes_a_solver_or_a_scale():
     with pytest.raises(ValueError, match="not both"):
         Act(solver=Solver(), scale=1.0)

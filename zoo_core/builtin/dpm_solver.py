@@ -46,6 +46,13 @@ class DPMSolverConfig(DiffusionConfig):
     @model_validator(mode="after")
     def _enough_steps(self) -> "DPMSolverConfig":
         self.solver()
+        if self.schedule != "continuous":
+            if self.trained_steps < 2:
+                raise ValueError("trained_steps must be at least 2, so that there is a way to go")
+            if self.end is not None and self.end < 1.0 / self.trained_steps:
+                raise ValueError(
+                    f"end must not lie before the first step's time, 1 / {self.trained_steps}"
+                )
         return self
 
     @override
