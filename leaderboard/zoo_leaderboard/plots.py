@@ -67,10 +67,12 @@ def learning_curves(board: Board, path: Path) -> Path:
     columns = min(3, len(datasets))
     lines = math.ceil(len(datasets) / columns)
     sns.set_theme(context="paper", style="whitegrid", font_scale=1.1, rc={"grid.color": "0.9"})
+    # One panel alone would be narrower than its title and legend.
+    width = max(4.2 * columns, 8.0)
     figure, grid = plt.subplots(
         lines,
         columns,
-        figsize=(4.2 * columns, 3.1 * lines + 0.9),
+        figsize=(width, 3.1 * lines + 0.9),
         squeeze=False,
         layout="constrained",
     )
@@ -104,7 +106,10 @@ def learning_curves(board: Board, path: Path) -> Path:
         for label in labels
     ]
     figure.legend(
-        handles=handles, loc="outside lower center", ncols=min(len(labels), 5), frameon=False
+        handles=handles,
+        loc="outside lower center",
+        ncols=min(len(labels), int(width / 1.6)),
+        frameon=False,
     )
     figure.suptitle(_title(board), fontsize="medium")
     try:
@@ -136,4 +141,4 @@ def _dress(panel: Any, dataset: str, normalised: bool) -> None:
 def _title(board: Board) -> str:
     budget = ", small networks and budgets" if board.track.reduced else ""
     shown = "mean and standard deviation over seeds; dashed: the reference maximum"
-    return f"Track {board.track.name}{budget}: {shown}"
+    return f"Track {board.track.name}{budget}:\n{shown}"
