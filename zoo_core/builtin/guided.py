@@ -1,7 +1,7 @@
 """A diffusion that an energy steers (QGPO, arXiv:2304.12824).
 
 The behaviour's denoiser is the submodule `prior`, the intermediate energy E_t(s, a_t) is `energy`:
-samples follow the score of the prior plus `scale` times the gradient of the energy (equation 10).
+samples follow the score of the prior plus `scale` times the gradient of the energy.
 With E_t = log E[exp(beta Q(s, a_0)) | a_t] and scale 1 they follow prior(a | s) exp(beta Q(s, a)).
 """
 

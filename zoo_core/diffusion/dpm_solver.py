@@ -106,7 +106,7 @@ class DpmSolver:
         )
 
     def _singlestep(self, model: _Model, x: Tensor) -> Tensor:
-        """Algorithms 4 and 5 of DPM-Solver's appendix, with derivatives inside each step."""
+        """The singlestep solvers of DPM-Solver, with derivatives from inside each step."""
         k = 0
         for times in self.inner:
             s, t = times[0], times[-1]
@@ -131,7 +131,7 @@ class DpmSolver:
         return x
 
     def _multistep(self, model: _Model, x: Tensor) -> Tensor:
-        """Algorithm 2 of DPM-Solver++ (and its third order), with derivatives from steps before.
+        """The multistep solvers of DPM-Solver++, with derivatives from the steps before.
 
         With fewer than ten steps the last ones are of lower order, as the official code does.
         """

@@ -26,7 +26,7 @@ class Prediction:
         predict: What the network predicts.
         clip: Whether the clean action is clipped to [-1, 1].
         energy: Guides the sample: the noise becomes epsilon - scale sigma_t grad energy (QGPO,
-            arXiv:2304.12824, equation 10).
+            arXiv:2304.12824).
         scale: Of the guidance.
     """
 

@@ -61,7 +61,7 @@ def _log_alpha_at(log_snr: float) -> float:
 
 
 class DiscreteProcess(nn.Module):
-    """T steps with given betas; between them log alpha is linear in t (DPM-Solver, appendix D.2).
+    """T steps with given betas; between them log alpha is linear in t, as in DPM-Solver.
 
     Step i of 0 .. T - 1 is the time t = (i + 1) / T.
 

@@ -112,6 +112,7 @@ class DiffusionSampler(nn.Module):
                 time_dim=config.time_dim,
                 time_embedding=times,
             )
+        self._solvers: dict[Solver, Ddpm | Ddim | DpmSolver] = {}
         self.process: DiscreteProcess | ContinuousProcess
         if schedule == "continuous":
             self.process = ContinuousProcess(first=config.least_time())
@@ -129,6 +130,12 @@ class DiffusionSampler(nn.Module):
         Raises:
             ValueError: `ddpm` for a continuous process, or more steps than trained.
         """
+        # Acting asks anew in every step of an episode.
+        if solver not in self._solvers:
+            self._solvers[solver] = self._made(solver)
+        return self._solvers[solver]
+
+    def _made(self, solver: Solver) -> Ddpm | Ddim | DpmSolver:
         if solver.name == "dpm_solver":
             return DpmSolver(self.process, solver)
         if solver.name == "ddim":
@@ -202,7 +209,7 @@ class DiffusionSampler(nn.Module):
         self, observations: Tensor, actions: Tensor, noise: Noise
     ) -> tuple[Tensor, Tensor]:
         """From one call of the denoiser: the estimate of the clean action [B, A] at a uniform
-        time, and the denoising error [B] (EDP, arXiv:2305.20081, equation 8)."""
+        time, and the denoising error [B] (EDP, arXiv:2305.20081)."""
         times = self.process.draw(noise, actions.shape[0])
         epsilon = noise.normal(*actions.shape)
         alpha, sigma = (c[..., None] for c in self.process.coefficients(times, actions))
