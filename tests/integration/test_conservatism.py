@@ -11,7 +11,7 @@ import torch
 from zoo_core import GeneratorNoise, OfflineData, Trainer, resolve
 
 SMALL = ("batch_size=64", "sampler.hidden=32", "critic.hidden=32")
-CQL = ("policy_lr=1e-3", "critic_lr=2e-3", "sampler.layers=2", "critic.layers=2")
+CQL = ("lr=1e-3", "critic_lr=2e-3", "sampler.layers=2", "critic.layers=2")
 
 
 def reward(actions, height=1.0):

@@ -3,14 +3,11 @@
 import math
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
-from pydantic import NonNegativeInt, PositiveInt, model_validator
-from torch import Tensor, nn
+from torch import Tensor
 
-from zoo_core.config import Config
+from zoo_core.builtin.diagonal_gaussian import DiagonalGaussian, DiagonalGaussianConfig
 from zoo_core.data import Space
-from zoo_core.nn import MLP, Activation
 from zoo_core.noise import Noise
 from zoo_core.specs import SamplerSpec
 
@@ -18,72 +15,37 @@ EDGE = 1.0 - 1e-6
 """Actions of the data are clamped to [-EDGE, EDGE] before atanh, which is infinite at -1 and 1."""
 
 
-class TanhGaussianConfig(Config):
+class TanhGaussianConfig(DiagonalGaussianConfig):
     """Settings of the sampler `tanh_gaussian`."""
 
-    hidden: PositiveInt = 256
-    """Width of each hidden layer."""
-    layers: NonNegativeInt = 2
-    """Number of hidden layers."""
-    activation: Activation = "relu"
-    """Between the layers."""
     std: Literal["state_independent", "state_dependent"] = "state_dependent"
     """Whether the log standard deviation is a parameter or an output of the network."""
     min_log_std: float = -20.0
     """Lower bound of the log standard deviation before tanh."""
-    max_log_std: float = 2.0
-    """Upper bound of the log standard deviation before tanh."""
-    reduction: Literal["mean", "sum"] = "sum"
-    """How the terms of the nll of action dimensions become one number; log-probabilities are
-    always sums."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "TanhGaussianConfig":
-        if self.min_log_std >= self.max_log_std:
-            raise ValueError("min_log_std must be below max_log_std")
-        return self
 
 
-class TanhGaussian(nn.Module):
+class TanhGaussian(DiagonalGaussian):
     """a = tanh(u) with u ~ N(mean(s), diag(std(s)^2)); its nll is -log p(a)."""
 
     def __init__(self, config: TanhGaussianConfig, space: Space) -> None:
-        super().__init__()
+        super().__init__(config, space)
         self.config = config
-        dependent = config.std == "state_dependent"
-        self.net = MLP(
-            space.observation_dim,
-            space.action_dim * (2 if dependent else 1),
-            hidden=config.hidden,
-            layers=config.layers,
-            activation=config.activation,
-        )
-        self.log_std = None if dependent else nn.Parameter(torch.zeros(space.action_dim))
-
-    def _mean_and_log_std(self, observations: Tensor) -> tuple[Tensor, Tensor]:
-        """Of u, [B, A] each."""
-        output: Tensor = self.net(observations)
-        if self.log_std is None:
-            mean, log_std = output.chunk(2, -1)
-        else:
-            mean, log_std = output, self.log_std.expand_as(output)
-        return mean, log_std.clamp(self.config.min_log_std, self.config.max_log_std)
 
     def mode(self, observations: Tensor) -> Tensor:
         """tanh of the mean, [B, A], for observations [B, O]: the median, and the action that SAC's
         evaluation takes; the density may be higher elsewhere."""
-        return self._mean_and_log_std(observations)[0].tanh()
+        return self.mean_and_log_std(observations)[0].tanh()
 
     def sample(self, observations: Tensor, noise: Noise, n: int = 1) -> Tensor:
         """Reparametrised actions [n, B, A] in (-1, 1)."""
-        mean, log_std = self._mean_and_log_std(observations)
+        mean, log_std = self.mean_and_log_std(observations)
         return (mean + log_std.exp() * noise.normal(n, *mean.shape)).tanh()
 
     def sample_log_prob(
         self, observations: Tensor, noise: Noise, n: int = 1
     ) -> tuple[Tensor, Tensor]:
         """Reparametrised actions [n, B, A] and log p [n, B]."""
-        mean, log_std = self._mean_and_log_std(observations)
+        mean, log_std = self.mean_and_log_std(observations)
         z = noise.normal(n, *mean.shape)
         u = mean + log_std.exp() * z
         return u.tanh(), -_surprise(z, log_std, u).sum(-1)
@@ -98,7 +60,7 @@ class TanhGaussian(nn.Module):
         return terms.mean(-1) if self.config.reduction == "mean" else terms.sum(-1)
 
     def _nll_terms(self, observations: Tensor, actions: Tensor) -> Tensor:
-        mean, log_std = self._mean_and_log_std(observations)
+        mean, log_std = self.mean_and_log_std(observations)
         u = actions.clamp(-EDGE, EDGE).atanh()
         return _surprise((u - mean) / log_std.exp(), log_std, u)
 

@@ -13,7 +13,7 @@ from zoo_leaderboard.figures.bandits import bandit, trained
 TITLE = "What is believed of each action; the data's are in the grey band"
 RANGE = (-0.8, -0.4)
 SMALL = ("batch_size=64", "sampler.hidden=32", "critic.hidden=32", "steps=1000")
-CQL = ("policy_lr=1e-3", "critic_lr=2e-3", "sampler.layers=2", "critic.layers=2")
+CQL = ("lr=1e-3", "critic_lr=2e-3", "sampler.layers=2", "critic.layers=2")
 RUNS = (
     ("SAC", "sac_off", "#D55E00", ("lr=1e-3",)),
     ("CQL, weight 1", "cql", "#56B4E9", (*CQL, "min_q_weight=1")),

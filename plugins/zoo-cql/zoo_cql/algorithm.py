@@ -28,7 +28,7 @@ from zoo_cql.source import CITE, DEVIATIONS, PAPER, TUNED
 class CqlConfig(AlgorithmConfig):
     """Settings of `cql`."""
 
-    policy_lr: PositiveFloat = 1e-4
+    lr: PositiveFloat = 1e-4
     """Learning rate of policy and temperature."""
     critic_lr: PositiveFloat = 3e-4
     """Learning rate of critic and multiplier."""
@@ -98,13 +98,13 @@ def _updates(config: CqlConfig, actor: tuple[Term, ...]) -> tuple[Update, ...]:
             temperature=config.softmax_temperature,
         ),
     )
-    trains = {"critic": Adam(lr=config.critic_lr), "sampler": Adam(lr=config.policy_lr)}
+    trains = {"critic": Adam(lr=config.critic_lr), "sampler": Adam(lr=config.lr)}
     if config.lagrange_threshold is not None:
         trains["multiplier"] = Adam(lr=config.critic_lr)
     actor_critic = Update("actor_critic", trains=trains, losses=(*critic, *actor))
     if not config.learn_temperature:
         return (actor_critic,)
-    temperature = {"temperature": Adam(lr=config.policy_lr)}
+    temperature = {"temperature": Adam(lr=config.lr)}
     return (Update("temperature", temperature, (Term("temperature"),)), actor_critic)
 
 

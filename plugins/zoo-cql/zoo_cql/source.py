@@ -22,7 +22,7 @@ CITE = Citation(
 PAPER: dict[str, Any] = {
     "steps": 1_000_000,
     "batch_size": 256,
-    "policy_lr": 3e-5,
+    "lr": 3e-5,
     "critic_lr": 3e-4,
     "discount": 0.99,
     "tau": 0.005,
@@ -58,7 +58,7 @@ TUNED: dict[str, dict[str, Any]] = {
 DEVIATIONS = (
     "By default the weight is fixed at 5 and the policy's learning rate 1e-4, as the authors' "
     "README has it for the current datasets; the paper's gym runs hold a gap of 10 with 3e-5: "
-    "--set lagrange_threshold=10 min_q_weight=1 policy_lr=3e-5. The gap holds log 3n and grows "
+    "--set lagrange_threshold=10 min_q_weight=1 lr=3e-5. The gap holds log 3n and grows "
     "with the action's dimensions, so that 10 would switch the penalty off on small spaces.",
     "Critic, multiplier and policy step together, all losses at the values before their steps, as "
     "the official code writes it down; algorithm 1 steps the critic first. As written the code "
