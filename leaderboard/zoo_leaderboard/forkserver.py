@@ -30,21 +30,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
+from zoo_leaderboard.events import write_event
+
 PR_SET_PDEATHSIG = 1
-LONGEST_LINE = 4096
-"""Linux's PIPE_BUF: longer writes could be torn."""
-
-
-def write_event(handle: int, event: dict[str, Any]) -> None:
-    """Writes one line atomically.
-
-    Raises:
-        ValueError: a line too long to be atomic.
-    """
-    line = json.dumps(event).encode() + b"\n"
-    if len(line) > LONGEST_LINE:
-        raise ValueError(f"an event of {len(line)} bytes")
-    os.write(handle, line)
 
 
 class ForkServer:

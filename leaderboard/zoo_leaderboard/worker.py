@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo_core.errors import Diverged
+from zoo_leaderboard.events import write_event
 from zoo_leaderboard.execution import Place, Progress, Report, execute, failed
-from zoo_leaderboard.forkserver import write_event
 from zoo_leaderboard.planning import Job
 from zoo_leaderboard.result import Failure, Result
 from zoo_leaderboard.store import Store

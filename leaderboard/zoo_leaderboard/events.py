@@ -1,0 +1,20 @@
+"""What a job's process and the fork server tell the runner: a line of JSON an event, on one pipe."""
+
+import json
+import os
+from typing import Any
+
+LONGEST_LINE = 4096
+"""Linux's PIPE_BUF: longer writes could be torn."""
+
+
+def write_event(handle: int, event: dict[str, Any]) -> None:
+    """Writes one line atomically.
+
+    Raises:
+        ValueError: a line too long to be atomic.
+    """
+    line = json.dumps(event).encode() + b"\n"
+    if len(line) > LONGEST_LINE:
+        raise ValueError(f"an event of {len(line)} bytes")
+    os.write(handle, line)
