@@ -1,4 +1,4 @@
-"""What a job's process and the fork server tell the runner: a line of JSON an event, on one pipe."""
+"""What jobs and the fork server tell the runner: one line of JSON an event, on one pipe."""
 
 import json
 import os
