@@ -180,10 +180,14 @@ def resolve(
 
 
 def tuned_values(spec: AlgorithmSpec, dataset: str) -> dict[str, Any]:
-    """The paper's values for a dataset: those of all matching patterns, later over earlier."""
+    """The paper's values for a dataset: those of all matching patterns, later over earlier.
+
+    A pattern that begins with `*/` also matches an id without a slash before the match, so that
+    `*/pen[/-]*` is of `D4RL/pen/human-v2` and `pen-human-v1`, and not of `pointmaze/open-v2`.
+    """
     values: dict[str, Any] = {}
     for pattern, changes in spec.tuned.items():
-        if fnmatch.fnmatchcase(dataset, pattern):
+        if any(fnmatch.fnmatchcase(text, pattern) for text in (dataset, f"/{dataset}")):
             values.update(changes)
     return values
 

@@ -49,11 +49,12 @@ def acts(config: DiffusionBCConfig) -> tuple[Act, ...]:
 
 
 TUNED: dict[str, dict[str, Any]] = {
-    "*antmaze*": {"steps": 1_000_000, "reward": "antmaze"},
-    "*antmaze?medium-play-v*": {"lr": 1e-3},
-    "*pen?*": {"steps": 1_000_000, "lr": 3e-5},
-    "*kitchen*": {"steps": 1_000_000},
-    "*kitchen?complete-v*": {"steps": 250_000},
+    "*/antmaze*": {"steps": 1_000_000, "reward": "antmaze"},
+    "*/antmaze?medium-play-v*": {"lr": 1e-3},
+    "*/pen?human-v*": {"steps": 1_000_000, "lr": 3e-5},
+    "*/pen?cloned-v*": {"steps": 1_000_000, "lr": 3e-5},
+    "*/kitchen*": {"steps": 1_000_000},
+    "*/kitchen?complete-v*": {"steps": 250_000},
 }
 
 SPEC = AlgorithmSpec(

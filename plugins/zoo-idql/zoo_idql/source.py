@@ -39,10 +39,10 @@ PAPER: dict[str, Any] = {
 LOCOMOTION: dict[str, Any] = {"reward": "return_range"}
 
 TUNED: dict[str, dict[str, Any]] = {
-    "*halfcheetah*": LOCOMOTION,
-    "*hopper*": LOCOMOTION,
-    "*walker2d*": LOCOMOTION,
-    "*antmaze*": {"expectile": 0.9, "reward": "minus_one"},
+    "*/halfcheetah*": LOCOMOTION,
+    "*/hopper*": LOCOMOTION,
+    "*/walker2d*": LOCOMOTION,
+    "*/antmaze*": {"expectile": 0.9, "reward": "minus_one"},
 }
 
 DEVIATIONS = (

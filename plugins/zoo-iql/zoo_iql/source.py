@@ -41,15 +41,15 @@ ANTMAZE: dict[str, Any] = {"expectile": 0.9, "beta": 10.0, "reward": "minus_one"
 HUMAN: dict[str, Any] = {"expectile": 0.7, "beta": 0.5, "sampler.dropout": 0.1}
 
 TUNED: dict[str, dict[str, Any]] = {
-    "*halfcheetah*": LOCOMOTION,
-    "*hopper*": LOCOMOTION,
-    "*walker2d*": LOCOMOTION,
-    "*antmaze*": ANTMAZE,
-    "*pen[/-][hce]*": HUMAN,
-    "*door[/-][hce]*": HUMAN,
-    "*hammer[/-][hce]*": HUMAN,
-    "*relocate[/-][hce]*": HUMAN,
-    "*kitchen[/-]*": HUMAN,
+    "*/halfcheetah*": LOCOMOTION,
+    "*/hopper*": LOCOMOTION,
+    "*/walker2d*": LOCOMOTION,
+    "*/antmaze*": ANTMAZE,
+    "*/pen[/-][hce]*": HUMAN,
+    "*/door[/-][hce]*": HUMAN,
+    "*/hammer[/-][hce]*": HUMAN,
+    "*/relocate[/-][hce]*": HUMAN,
+    "*/kitchen[/-]*": HUMAN,
 }
 
 DEVIATIONS = (

@@ -98,7 +98,7 @@ def acts(config: QGPOConfig) -> tuple[Act, ...]:
 
 # The official code's. It reports the best scale of each task, found by evaluation: we fix one.
 TUNED: dict[str, dict[str, Any]] = {
-    "*antmaze*": {"reward": "minus_one", "samples": 32, "scales": (1.0, 1.5, 2.0, 2.5, 3.0, 4.0)},
+    "*/antmaze*": {"reward": "minus_one", "samples": 32, "scales": (1.0, 1.5, 2.0, 2.5, 3.0, 4.0)},
 }
 
 SPEC = AlgorithmSpec(

@@ -74,11 +74,11 @@ def acts(config: SfBCConfig) -> tuple[Act, ...]:
 
 # The official code's. Its epochs on antmaze hold twice as many samples for the critic.
 TUNED: dict[str, dict[str, Any]] = {
-    "*halfcheetah*": {"acts.resampled.average": 4},
-    "*hopper*": {"acts.resampled.average": 4},
-    "*walker2d*": {"acts.resampled.average": 4},
-    "*antmaze*": {"steps": 684_000, "behaviour_share": 0.857},
-    "*antmaze?large*": {"critic.hidden": (512, 256, 256), "critic.layers": 3},
+    "*/halfcheetah*": {"acts.resampled.average": 4},
+    "*/hopper*": {"acts.resampled.average": 4},
+    "*/walker2d*": {"acts.resampled.average": 4},
+    "*/antmaze*": {"steps": 684_000, "behaviour_share": 0.857},
+    "*/antmaze?large*": {"critic.hidden": (512, 256, 256), "critic.layers": 3},
 }
 
 SPEC = AlgorithmSpec(
