@@ -34,7 +34,7 @@ def test_says_where_it_is_from_and_where_it_differs(name):
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_tuned_values_are_for_the_domain_that_their_pattern_names(name):
-    """`pen` is a word of `D4RL/pen/human-v2`, and not of `open`, `pendulum` or `invertedpendulum`."""
+    """`pen` is a word of `D4RL/pen/human-v2`, not of `open`, `pendulum`, `invertedpendulum`."""
     for pattern in SHIPPED[name].tuned:
         domain = re.match(r"\*/([a-z0-9]+)", pattern)
         assert domain, f"{pattern} does not begin at a word"

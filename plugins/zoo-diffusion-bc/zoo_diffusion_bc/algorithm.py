@@ -89,7 +89,9 @@ SPEC = AlgorithmSpec(
     deviations=(
         "The denoising error is averaged over action dimensions, as in the official code; the "
         "paper writes their sum, which only scales the gradient that Adam normalises.",
+        "No learning-rate decay, which never reaches Diffusion-BC in the official code either.",
         "The score is the last checkpoint's; the official code selects a checkpoint by its loss.",
+        "Actions are scaled to [-1, 1], so that the official `max_action` is 1.",
     ),
 )
 

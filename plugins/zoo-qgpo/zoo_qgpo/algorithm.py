@@ -7,14 +7,12 @@ of the diffusion towards behaviour exp(beta Q).
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from zoo_core import (
     Act,
     Adam,
     Agent,
     AlgorithmSpec,
-    Citation,
     Columns,
     Ema,
     Noise,
@@ -29,6 +27,7 @@ from zoo_core import (
 )
 from zoo_qgpo.config import QGPOConfig
 from zoo_qgpo.held_out import hold_out
+from zoo_qgpo.source import CITE, DEVIATIONS, PAPER, TUNED
 
 
 def parts(config: QGPOConfig) -> Mapping[str, Part]:
@@ -96,48 +95,17 @@ def acts(config: QGPOConfig) -> tuple[Act, ...]:
     return tuple(Act(name=f"scale_{s:g}", scale=s) for s in (config.scale, *others))
 
 
-# The official code's. It reports the best scale of each task, found by evaluation: we fix one.
-TUNED: dict[str, dict[str, Any]] = {
-    "*/antmaze*": {"reward": "minus_one", "samples": 32, "scales": (1.0, 1.5, 2.0, 2.5, 3.0, 4.0)},
-}
-
 SPEC = AlgorithmSpec(
     name="qgpo",
     config=QGPOConfig,
-    cite=Citation(
-        "Contrastive Energy Prediction for Exact Energy-Guided Diffusion Sampling in Offline "
-        "Reinforcement Learning",
-        "Lu, Chen, Chen, Su, Li and Zhu",
-        2023,
-        "https://arxiv.org/abs/2304.12824",
-        code="https://github.com/ChenDRAG/CEP-energy-guided-diffusion",
-        bibtex="""@inproceedings{lu2023contrastive,
-  title={Contrastive Energy Prediction for Exact Energy-Guided Diffusion Sampling in Offline
-    Reinforcement Learning},
-  author={Lu, Cheng and Chen, Huayu and Chen, Jianfei and Su, Hang and Li, Chongxuan and Zhu, Jun},
-  booktitle={International Conference on Machine Learning},
-  year={2023}
-}""",
-    ),
+    cite=CITE,
     summary="steers a diffusion of the behaviour by the gradient of a learnt energy",
     parts=parts,
     stages=stages,
     acts=acts,
     tuned=TUNED,
-    paper={"behaviour_batch_size": 4096, "batch_size": 256, "discount": 0.99, "samples": 16}
-    | {"beta": 3.0, "q_beta": 1.0, "sampler.steps": 15, "critic.members": 2},
-    deviations=(
-        "The headline's guidance scale is fixed beforehand (3; the act scale_3); the paper and its "
-        "code report the best scale of each task, found by evaluating all of them.",
-        "Support actions are drawn once per stored observation, so that a transition's successor "
-        "and the next transition share theirs; the official code draws them for each anew.",
-        "q_beta is 1, as in the official README's command; the code's own default is beta.",
-        "The score is the last checkpoint's; the official code evaluates every 40,000 steps.",
-        "Batches are drawn with replacement; the official code goes through shuffled data.",
-        "Rewards are divided by the range of whole episodes' returns; the official code cuts what "
-        "the data joins after 1000 steps, and its successors are D4RL's qlearning_dataset's.",
-        "The held-out error (--set held_out=0.05) is ours; at 0, the default, all data are learnt.",
-    ),
+    paper=PAPER,
+    deviations=DEVIATIONS,
 )
 
 

@@ -2,7 +2,7 @@
 
 Clipped double Q with the soft backup, a squashed Gaussian policy, and a temperature that descends
 towards a target entropy. On narrow data the policy runs to actions that nobody tried, where Q is
-extrapolated: the failure that CQL (arXiv:2006.04779) repairs, and the control for it.
+extrapolated: the failure that CQL (arXiv:2006.04779) is made to repair, and the control for it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -106,6 +106,8 @@ SPEC = AlgorithmSpec(
         "rlkit's code; algorithm 1 steps the critic first. One step's learning rate apart.",
         "The temperature's loss has log(temperature) for a factor, as in the authors' code and "
         "rlkit; equation 18 has the temperature: --set train.temperature.temperature.factor=value.",
+        "The log deviation is within [-20, 2], as in the paper's code; CQL's repository has "
+        "[-5, 2]: --set sampler.min_log_std=-5.",
         "log(1 - tanh(u)^2) is computed exactly; rlkit adds 1e-6 inside the logarithm, a guard of "
         "its rounding.",
         "Networks start as torch's linear layers do; rlkit draws weights within 1/sqrt(outputs), "

@@ -109,6 +109,8 @@ SPEC = AlgorithmSpec(
         "--set floor=true.",
         "Planning goes on with the value of a truncated episode's last observation; the official "
         "code ends the episode there: --set bootstrap_truncations=false.",
+        "K is 2 on every dataset, the official code's default; the paper's by task were not at "
+        "hand.",
         "Steps, not epochs: the official 600 epochs of 4 million samples, then 100 of 1 million a "
         "round (2 million on antmaze), the last round 99.",
         "Batches are drawn with replacement; the official code goes through shuffled data.",
