@@ -10,6 +10,7 @@
     board.run("demo", algorithms=["bc", "td3_bc"], seeds=range(3))   # only what is missing
     demo = board.load("runs", "demo")      # from the store's files alone
     print(demo.table("markdown"))          # or csv, latex, json
+    print(demo.published("markdown"))      # beside published scores, the differences named
     demo.scores()                          # pandas: one line a run
     demo.curves()                          # pandas: one line an evaluation
     demo.plot("curves.png")

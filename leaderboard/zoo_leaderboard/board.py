@@ -1,6 +1,7 @@
 """A leaderboard from finished runs alone: rows of algorithms, columns of datasets, cells of seeds.
 
-`Board` holds numbers and states; `tables` and `plots` show it. Nothing here trains or evaluates.
+`Board` holds numbers and states; `tables`, `comparison` and `plots` show it. Nothing here trains
+or evaluates.
 """
 
 from __future__ import annotations
@@ -236,6 +237,12 @@ class Board:
         from zoo_leaderboard import tables
 
         return tables.render(self, format)
+
+    def published(self, format: str = "markdown") -> str:
+        """Our scores beside published ones, as text: `markdown`, `csv` or `json`."""
+        from zoo_leaderboard import comparison
+
+        return comparison.render(self, format)
 
     def plot(self, path: Path | str) -> Path:
         """Writes the figure of learning curves; the ending chooses the format, such as `.png`."""

@@ -17,6 +17,7 @@ from zoo_core.errors import ZooError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from zoo_leaderboard.board import Board
     from zoo_leaderboard.execution import Progress
     from zoo_leaderboard.planning import Planned
     from zoo_leaderboard.runner import Summary
@@ -323,13 +324,37 @@ def _finish(summary: Summary, root: Path) -> None:
 @OUT
 def table_command(track: str, store: Path | None, style: str, out: Path | None) -> None:
     """Show the leaderboard of a track from the store's files."""
+    _write(_board(store, track).table(style), out)
+
+
+@leaderboard.command("published")
+@TRACK
+@STORE
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["markdown", "csv", "json"]),
+    default="markdown",
+    show_default=True,
+)
+@OUT
+def published_command(track: str, store: Path | None, style: str, out: Path | None) -> None:
+    """Show finished runs beside published scores, and how data and environments differ."""
+    _write(_board(store, track).published(style), out)
+
+
+def _board(store: Path | None, track: str) -> Board:
     from zoo_leaderboard.board import load
-    from zoo_leaderboard.store import write_atomically
 
     board = load(store, track)
     for problem in board.damaged:
         click.echo(f"zoo: {problem}", err=True)
-    text = board.table(style)
+    return board
+
+
+def _write(text: str, out: Path | None) -> None:
+    from zoo_leaderboard.store import write_atomically
+
     if out is None:
         click.echo(text, nl=False)
     else:
@@ -347,13 +372,10 @@ def table_command(track: str, store: Path | None, style: str, out: Path | None) 
 )
 def plot_command(track: str, store: Path | None, out: Path | None) -> None:
     """Draw the learning curves of a track."""
-    from zoo_leaderboard.board import load
     from zoo_leaderboard.store import Store
 
     place = Store(store)
-    board = load(place, track)
+    board = _board(place.root, track)
     if not board.rows:
         raise ZooError(f"no run of track '{board.track.name}' in {place.root}")
-    for problem in board.damaged:
-        click.echo(f"zoo: {problem}", err=True)
     click.echo(f"wrote {board.plot(out or place.root / f'{board.track.name}.png')}")

@@ -6,11 +6,11 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from zoo_core.errors import UnknownName
 from zoo_leaderboard.board import Board, Entry, Row, best, final, last_mean, mean
+from zoo_leaderboard.markup import Notes, grid, lines_of, short, spread, thousands
 from zoo_leaderboard.stats import Interval, standard_deviation
 
 AGGREGATES = ("mean", "IQM [95 %]", "mean of last 3", "best over time")
@@ -28,38 +28,18 @@ def render(board: Board, format: str) -> str:
     return FORMATS[format](board)
 
 
-@dataclass
-class _Notes:
-    """Footnotes, each text once."""
-
-    texts: list[str] = field(default_factory=list)
-
-    def mark(self, text: str) -> str:
-        if text not in self.texts:
-            self.texts.append(text)
-        return f"[{self.texts.index(text) + 1}]"
+def score_text(entry: Entry) -> str:
+    """The score over the finished seeds, of which there is at least one, with their number."""
+    n, expected = len(entry.finished), entry.expected
+    count = f"({n})" if n == expected else f"({n} of {expected})"
+    return f"{spread(entry.values())} {count}"
 
 
-def short(value: float) -> str:
-    """A score with one decimal; never `-0.0`."""
-    text = f"{value:.1f}"
-    return "0.0" if text == "-0.0" else text
-
-
-def spread(values: list[float]) -> str:
-    """`mean ± std`, or the one value."""
-    if len(values) == 1:
-        return short(values[0])
-    return f"{short(mean(values))} ± {short(standard_deviation(values))}"
-
-
-def cell_text(entry: Entry, notes: _Notes) -> str:
+def cell_text(entry: Entry, notes: Notes) -> str:
     """A cell: the score over seeds with their number, and a mark for whatever is not well."""
     texts: list[str] = []
     if entry.finished:
-        n, expected = len(entry.finished), entry.expected
-        count = f"({n})" if n == expected else f"({n} of {expected})"
-        texts.append(f"{spread(entry.values())} {count}")
+        texts.append(score_text(entry))
     elif entry.stale:
         scores = [r.score for r, _ in entry.stale.values() if r.score is not None]
         texts.append(f"{spread(scores)} ({len(scores)}){STALE}")
@@ -85,20 +65,13 @@ def aggregate_texts(board: Board, row: Row) -> list[str]:
     return [short(found.mean), interval, short(found.last), short(found.best)]
 
 
-def steps_text(row: Row, board: Board) -> str:
-    """A row's budget, and whether it is a reduced one."""
-    if row.steps is None:
+def steps_text(steps: tuple[int, int] | None, board: Board) -> str:
+    """A budget from the least to the most steps, and whether it is a reduced one."""
+    if steps is None:
         return "-"
-    low, high = (_thousands(n) for n in row.steps)
+    low, high = map(thousands, steps)
     text = low if low == high else f"{low} to {high}"
     return f"{text}, reduced" if board.track.reduced else text
-
-
-def _thousands(steps: int) -> str:
-    for size, unit in ((1_000_000, "M"), (1_000, "k")):
-        if steps >= size:
-            return f"{steps / size:g}{unit}"
-    return str(steps)
 
 
 def row_text(row: Row) -> str:
@@ -145,21 +118,21 @@ def heading_lines(board: Board) -> list[str]:
     return lines
 
 
-def _footers(board: Board, notes: _Notes) -> list[str]:
+def _footers(board: Board, notes: Notes) -> list[str]:
     shown = set(notes.texts)
-    lines = [f"[{i}] {text}" for i, text in enumerate(notes.texts, 1)]
+    lines = notes.lines()
     if any(entry.stale for row in board.rows for entry in row.entries.values()):
         lines.append(f"{STALE} made by code, data or settings that have changed since; not ranked.")
     lines += [str(d) for d in board.damaged if str(d) not in shown]
     return lines
 
 
-def _grid(board: Board, notes: _Notes) -> list[list[str]]:
+def _cells(board: Board, notes: Notes) -> list[list[str]]:
     header = ["algorithm", "steps", *board.datasets, *AGGREGATES]
     lines = [
         [
             row_text(row),
-            steps_text(row, board),
+            steps_text(row.steps, board),
             *(cell_text(row.entry(dataset), notes) for dataset in board.datasets),
             *aggregate_texts(board, row),
         ]
@@ -168,7 +141,7 @@ def _grid(board: Board, notes: _Notes) -> list[list[str]]:
     return [header, *lines]
 
 
-def _improvement_grid(board: Board) -> list[list[str]]:
+def _improvement_cells(board: Board) -> list[list[str]]:
     labels = [row.label for row in board.rows if row.label in board.aggregates]
     if len(labels) < 2:
         return []
@@ -184,39 +157,19 @@ def _improvement_grid(board: Board) -> list[list[str]]:
 
 def markdown(board: Board) -> str:
     """GitHub's Markdown, columns aligned so that the source reads well too."""
-    notes = _Notes()
-    grid = _grid(board, notes)
-    blocks = ["\n".join(f"> {_md(line)}  " for line in heading_lines(board)), _md_table(grid)]
-    improvement = _improvement_grid(board)
+    notes = Notes()
+    blocks = [lines_of(heading_lines(board), "> "), grid(_cells(board, notes))]
+    improvement = _improvement_cells(board)
     if improvement:
         blocks.append(
             "Probability that a run of the row beats a run of the column, over the datasets of "
             "the aggregates, with 95 % intervals:"
         )
-        blocks.append(_md_table(improvement))
+        blocks.append(grid(improvement))
     footers = _footers(board, notes)
     if footers:
-        blocks.append("\n".join(f"{_md(line)}  " for line in footers))
+        blocks.append(lines_of(footers))
     return "\n\n".join(blocks) + "\n"
-
-
-def _md(text: str) -> str:
-    for character in "\\|*_`<>[]":
-        text = text.replace(character, "\\" + character)
-    return " ".join(text.split())
-
-
-def _md_table(grid: list[list[str]]) -> str:
-    escaped = [[_md(text) for text in line] for line in grid]
-    widths = [max(map(len, column)) for column in zip(*escaped, strict=True)]
-
-    def line(texts: list[str]) -> str:
-        first = texts[0].ljust(widths[0])
-        rest = [text.rjust(width) for text, width in zip(texts[1:], widths[1:], strict=True)]
-        return f"| {' | '.join([first, *rest])} |"
-
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    return "\n".join([line(escaped[0]), line(rule), *map(line, escaped[1:])])
 
 
 _LATEX = {
@@ -245,8 +198,8 @@ def _tex(text: str) -> str:
 
 def latex(board: Board) -> str:
     """A `table*` with booktabs rules; needs `\\usepackage{booktabs}`."""
-    notes = _Notes()
-    header, *lines = _grid(board, notes)
+    notes = Notes()
+    header, *lines = _cells(board, notes)
     columns = "ll" + "r" * (len(header) - 2)
     body = [" & ".join(map(_tex, line)) + r" \\" for line in lines]
     small = [*heading_lines(board), *_footers(board, notes)]

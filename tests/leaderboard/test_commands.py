@@ -123,6 +123,9 @@ def test_run_table_and_plot(zoo, world):
         assert sign in out
     code, out, _ = zoo("leaderboard", "table", *options, "--out", "tables/table.md")
     assert (world / "tables" / "table.md").read_text().count("ValueError") == 1
+    code, out, _ = zoo("leaderboard", "published", *options, "--out", "tables/published.md")
+    assert code == 0
+    assert f"{BANDIT}: no published dataset" in (world / "tables" / "published.md").read_text()
     code, out, _ = zoo("leaderboard", "plot", *options)
     assert (world / "store" / "mine.png").stat().st_size > 5000
 
