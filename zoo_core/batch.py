@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from zoo_core.data import OfflineData
+from zoo_core.errors import Incompatible
 from zoo_core.specs import Transitions, Windows
 
 
@@ -64,6 +65,16 @@ def _unflatten(values: Iterable[Any], _: None) -> Batch:
 
 # Lets torch.func.vmap map over a batch as it does over a tuple of tensors.
 pytree.register_pytree_node(Batch, _flatten, _unflatten)
+
+
+class _Prepared(dict[str, Tensor]):
+    """Columns by name."""
+
+    def __missing__(self, name: str) -> Tensor:
+        raise Incompatible(
+            f"a loss reads the column '{name}', which no stage has prepared by then; "
+            f"prepared: {', '.join(sorted(self)) or 'none'}"
+        )
 
 
 class BatchStream:
@@ -137,7 +148,9 @@ class BatchStream:
             return column.to(self.dtype) if column.is_floating_point() else column
 
         if not self.stacked:
-            return {name: typed(column[rows]) for name, column in self.columns[0].items()}
+            return _Prepared(
+                {name: typed(column[rows]) for name, column in self.columns[0].items()}
+            )
         return {
             name: torch.stack(
                 [typed(own[name][r]) for own, r in zip(self.columns, rows, strict=True)]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
 from zoo_core.errors import ZooError
 
@@ -108,11 +109,39 @@ def parse_assignments(
     return values
 
 
-def explain(error: ValidationError, where: str) -> str:
-    """One line for the first problem of a pydantic error, with the full path of the field."""
-    problem = error.errors()[0]
-    location = ".".join(str(part) for part in problem["loc"] if isinstance(part, str | int))
-    path = ".".join(text for text in (where, location) if text)
-    message = problem["msg"][0].lower() + problem["msg"][1:]
-    shown = problem.get("input")
-    return f"{path}: {message} (got {shown!r})"
+def explain(error: ValidationError, where: str, given: Any) -> str:
+    """One line for the first problem of a pydantic error, with the full path of the field.
+
+    Args:
+        error: What pydantic raised.
+        where: The path of what was validated; empty for an algorithm's own settings.
+        given: What was validated, which tells fields from the names that pydantic gives to the
+            members of a union.
+    """
+    problems = [(problem, _fields(problem, given)) for problem in error.errors()]
+    first = problems[0][1][:1]
+    # Of a union's members, the one that was meant understood most of the value.
+    problem, fields = max(
+        (pair for pair in problems if pair[1][: len(first)] == first),
+        key=lambda pair: len(pair[1]),
+    )
+    path = ".".join(text for text in (where, *fields) if text)
+    message = problem["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    shown = problem["input"]
+    simple = problem["type"] != "missing" and not isinstance(shown, Mapping | BaseModel)
+    got = f" (got {shown!r})" if simple and "(got " not in message else ""
+    return f"{path}: {message}{got}" if path else f"{message}{got}"
+
+
+def _fields(problem: ErrorDetails, given: Any) -> list[str]:
+    """The part of a problem's location that names what is in the value, or is missing there."""
+    fields: list[str] = []
+    for part in problem["loc"]:
+        try:
+            given = getattr(given, str(part)) if isinstance(given, BaseModel) else given[part]
+        except (AttributeError, KeyError, IndexError, TypeError):
+            continue
+        fields.append(str(part))
+    missing = problem["loc"][-1:] if problem["type"] == "missing" else ()
+    return [*fields, *map(str, missing)]

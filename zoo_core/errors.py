@@ -19,7 +19,9 @@ class UnknownName(ZooError):
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         self.kind, self.name = kind, name
         choices = sorted(known)
-        near = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
+        # A setting is often called by the last word of its path alone.
+        near = [choice for choice in choices if choice.rpartition(".")[2] == name][:3]
+        near = near or difflib.get_close_matches(name, choices, n=3, cutoff=0.6)
         if near:
             advice = "did you mean " + " or ".join(repr(n) for n in near) + "?"
         elif choices:

@@ -30,6 +30,15 @@ class Sampler(Protocol):
 
 
 @runtime_checkable
+class HasNll(Protocol):
+    """What can be cloned from data: of a loss that asks a sampler for nothing else."""
+
+    def nll(self, observations: Tensor, actions: Tensor, noise: Noise) -> Tensor:
+        """What behaviour cloning minimises, [B]: see `Sampler`."""
+        ...
+
+
+@runtime_checkable
 class HasMode(Protocol):
     """A sampler with a most likely or a deterministic action (ability `mode`)."""
 
@@ -132,6 +141,7 @@ class Dual(Protocol):
 
 ABILITIES: dict[type, str] = {
     Sampler: "sampling actions and their nll (methods sample and nll)",
+    HasNll: "an nll of actions (method nll)",
     HasMode: "a mode (method mode)",
     HasLogProb: "log-probabilities (method sample_log_prob)",
     Guidable: "guided sampling (method sample_guided)",

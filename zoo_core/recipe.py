@@ -37,6 +37,7 @@ from zoo_core.protocols import (
     ABILITIES,
     Critic,
     HasMode,
+    HasNll,
     HasScale,
     HasSolver,
     Sampler,
@@ -205,6 +206,8 @@ class _Walk:
             initial = spec.config()
         except Exception as error:
             detail = str(error).split("\n")[0]
+            if isinstance(error, ValidationError):
+                detail = explain(error, "", {})
             raise BrokenPlugin(
                 f"algorithm '{spec.name}': its settings have no valid defaults: {detail}"
             ) from error
@@ -231,7 +234,7 @@ class _Walk:
         try:
             updated = model.updated(changes) if changes else model
         except ValidationError as error:
-            raise ZooError(explain(error, prefix)) from None
+            raise ZooError(explain(error, prefix, changes)) from None
         shown = updated.model_dump(mode="json")
         for field, info in fields.items():
             self.note(paths[field], shown[field], info.description or "", info.annotation)
@@ -240,10 +243,11 @@ class _Walk:
     def value(self, path: str, value: Any, kind: Any, meaning: str) -> Any:
         """A single value, changed where `path` is, validated as `kind`."""
         adapter: TypeAdapter[Any] = TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
+        given = self.changes.get(path, value)
         try:
-            checked = adapter.validate_python(self.changes.get(path, value))
+            checked = adapter.validate_python(given)
         except ValidationError as error:
-            raise ZooError(explain(error, path)) from None
+            raise ZooError(explain(error, path, given)) from None
         self.note(path, adapter.dump_python(checked, mode="json"), meaning, kind)
         return checked
 
@@ -293,6 +297,9 @@ class _Walk:
         weight = self.value(
             f"{path}.weight", term.weight, float | Schedule, "Factor of the term in its update."
         )
+        # A plugin's own term may be one to maximise; a sign from outside turns a loss around.
+        if _least(weight) < 0.0 <= _least(term.weight):
+            raise ZooError(f"{path}.weight: must not be negative (got {_least(weight):g})")
         spec = self.registry.loss(chosen)
         given = term.settings if chosen == term.loss else {}
         config = self.model(_settings(spec.config, given, path), path)
@@ -326,7 +333,11 @@ def _settings(kind: type[Config], given: Mapping[str, Any], where: str) -> Confi
     try:
         return kind.model_validate(dict(given))
     except ValidationError as error:
-        raise ZooError(explain(error, where)) from None
+        raise ZooError(explain(error, where, given)) from None
+
+
+def _least(value: float | Schedule) -> float:
+    return min(value.start, value.end) if isinstance(value, Schedule) else value
 
 
 def _kind(annotation: Any) -> str:
@@ -341,6 +352,7 @@ def _check(recipe: Recipe) -> None:
     if recipe.external:
         return
     _check_names(recipe)
+    _check_columns(recipe)
     modules = _trial_modules(recipe)
     for stage in recipe.stages:
         for ema in stage.emas:
@@ -384,6 +396,7 @@ def _check(recipe: Recipe) -> None:
         if act.choose == "expectile":
             value = _find(recipe, modules, act.value, f"act '{act.name}' compares with")
             _demand(recipe, act.value, value, ValueFunction, f"act '{act.name}'")
+        _check_trained(recipe, modules, act)
 
 
 def _check_names(recipe: Recipe) -> None:
@@ -398,6 +411,75 @@ def _check_names(recipe: Recipe) -> None:
         for update in stage.updates:
             if not update.trains or not update.losses:
                 raise Incompatible(f"update '{update.name}' needs parts to train and losses")
+    if not any(stage.steps for stage in recipe.stages):
+        paths = ", ".join(f"{stage.name}.steps" for stage in recipe.stages)
+        rest = "one of them must" if len(recipe.stages) > 1 else "must"
+        raise ZooError(f"{paths}: {rest} be above 0, so that something is trained (got 0)")
+
+
+def _check_columns(recipe: Recipe) -> None:
+    """Refuses a loss that reads a column that no stage before it prepares."""
+    prepared: set[str] = set()
+    for stage in recipe.stages:
+        if stage.prepare is not None:
+            if stage.prepares is None:
+                return  # What such a stage adds is known when it runs.
+            prepared |= set(stage.prepares)
+        for update in stage.updates:
+            for term in update.losses:
+                bound = recipe.losses[stage.name, update.name, term.name]
+                for column in bound.spec.columns_with(bound.config):
+                    if column not in prepared:
+                        raise Incompatible(
+                            f"{stage.name}.{update.name}.{term.name}: loss '{bound.spec.name}' "
+                            f"reads the column '{column}', which no stage has prepared by then; "
+                            f"prepared: {', '.join(sorted(prepared)) or 'none'}"
+                        )
+
+
+def _check_trained(recipe: Recipe, modules: Mapping[str, nn.Module], act: Act) -> None:
+    """Refuses an act that reads weights that no update trains."""
+    paths = [act.sampler]
+    if act.choose in SCORED:
+        paths.append(str(act.score))
+    if act.choose == "expectile":
+        paths.append(act.value)
+    for path in (path.removeprefix("target.") for path in paths):
+        module = _find(recipe, modules, path, f"act '{act.name}' reads")
+        if not any(parameter.requires_grad for parameter in module.parameters()):
+            continue
+        if not _losses_on(recipe, path):
+            raise Incompatible(f"act '{act.name}' reads '{path}', which no update trains")
+        name = path.partition(".")[0]
+        spec = recipe.parts[name].spec
+        for below in spec.beyond_nll if isinstance(spec, SamplerSpec) else ():
+            beyond = f"{name}.{below}"
+            if _overlap(beyond, path) and not any(
+                _does_more_than_clone(losses, beyond) for losses in _losses_on(recipe, beyond)
+            ):
+                raise Incompatible(
+                    f"act '{act.name}' reads '{beyond}', which no update trains: cloning leaves it "
+                    f"out of sampler '{spec.name}'; set {name} to another sampler"
+                )
+
+
+def _losses_on(recipe: Recipe, path: str) -> list[list[BoundLoss]]:
+    """The losses of each update that trains something at `path`."""
+    return [
+        [recipe.losses[stage.name, update.name, term.name] for term in update.losses]
+        for stage in recipe.stages
+        for update in stage.updates
+        if stage.steps and any(_overlap(path, trained) for trained in update.trains)
+    ]
+
+
+def _does_more_than_clone(losses: list[BoundLoss], path: str) -> bool:
+    return any(
+        abilities != (HasNll,)
+        for loss in losses
+        for read, abilities in loss.spec.reads_with(loss.config).items()
+        if _overlap(path, read)
+    )
 
 
 def _trial_modules(recipe: Recipe) -> dict[str, nn.Module]:

@@ -76,8 +76,8 @@ def reduction(text: str) -> Callable[[Tensor], Tensor]:
     """The function [E, n, B] -> [B] that `text` names.
 
     Raises:
-        ValueError: no such reduction (the message lists them), a number that is not finite, or a
-            weight of `mix` outside [0, 1].
+        ValueError: no such reduction (the message lists them), a number that is not finite, a
+            weight of `mix` outside [0, 1], or a number of `softmax` that is not above 0.
     """
     if text in PLAIN:
         return PLAIN[text]
@@ -88,6 +88,8 @@ def reduction(text: str) -> Callable[[Tensor], Tensor]:
             raise ValueError(f"{called[1]} takes a finite number")
         if function is mix and not 0.0 <= number <= 1.0:
             raise ValueError(f"mix takes a weight from 0 to 1 (got {called[2]})")
+        if function is softmax and number <= 0.0:
+            raise ValueError(f"softmax takes a number above 0 (got {called[2]})")
         return lambda q: function(q, number)
     names = ", ".join([*PLAIN, *(f"{name}(NUMBER)" for name in WITH_NUMBER)])
     raise ValueError(f"no reduction '{text}'; there are {names}")

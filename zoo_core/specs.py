@@ -221,6 +221,9 @@ class Stage:
     prepare_reads: tuple[str, ...] = ()
     """The parts and settings that decide what is prepared, such as `sampler.prior` and `samples`: a
     run that differs in others only finds the columns of the first. None for all."""
+    prepares: tuple[str, ...] | None = None
+    """The names of the columns that `prepare` adds, so that a loss that reads another is refused
+    before any data load; none where they are known only then."""
     reset: tuple[str, ...] = ()
     """Parts that start anew, with their targets and optimizers, when the stage begins; `prepare`
     still sees them as the last stage left them."""
@@ -269,9 +272,9 @@ class Act(Config):
         if self.solver is not None and self.scale is not None:
             raise ValueError("an act takes a solver or a scale, not both")
         if self.choose == "mode" and (self.solver is not None or self.scale is not None):
-            raise ValueError("an act that takes the mode samples by no solver and no scale")
+            raise ValueError("choose=mode samples nothing: leave solver and scale out")
         if self.choose in {"mode", "sample", "mode_or_sample"} and self.average > 1:
-            raise ValueError("an average needs argmax, softmax or expectile")
+            raise ValueError("an average needs choose to be argmax, softmax or expectile")
         if self.average > self.n:
             raise ValueError(f"an average of {self.average} candidates needs n to be as many")
         return self
@@ -287,6 +290,9 @@ class SamplerSpec:
     """(config, space) to a module; parameters are drawn from torch's global generator, which the
     core seeds."""
     cite: str = ""
+    beyond_nll: tuple[str, ...] = ()
+    """Submodules that actions depend on and `nll` does not, such as the energy of a guided
+    diffusion. An algorithm that only clones would act by their initial weights, and is refused."""
 
 
 @dataclass(frozen=True)
@@ -325,10 +331,16 @@ class LossSpec:
     cite: str = ""
     averages: Mapping[str, Average] = field(default_factory=dict)
     """Metrics that the core averages; losses read them by `ctx.average(name)`."""
+    columns: tuple[str, ...] | Callable[[Any], tuple[str, ...]] = ()
+    """The prepared columns that the loss needs, or a function of its settings."""
 
     def reads_with(self, config: Config) -> Reads:
         """What the loss needs with these settings."""
         return self.reads(config) if callable(self.reads) else self.reads
+
+    def columns_with(self, config: Config) -> tuple[str, ...]:
+        """The prepared columns that the loss needs with these settings."""
+        return self.columns(config) if callable(self.columns) else self.columns
 
 
 @dataclass(frozen=True)

@@ -150,9 +150,9 @@ def test_an_average_needs_as_many_candidates():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"choose": "sample", "n": 4, "average": 2}, "an average needs argmax"),
-        ({"choose": "mode", "solver": Solver(name="ddim")}, "the mode samples by no solver"),
-        ({"choose": "mode", "scale": 0.0}, "the mode samples by no solver"),
+        ({"choose": "sample", "n": 4, "average": 2}, "an average needs choose to be argmax"),
+        ({"choose": "mode", "solver": Solver(name="ddim")}, "leave solver and scale out"),
+        ({"choose": "mode", "scale": 0.0}, "leave solver and scale out"),
     ],
 )
 def test_an_act_refuses_what_it_would_ignore(settings, message):

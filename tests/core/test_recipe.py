@@ -1,9 +1,11 @@
+import dataclasses
 import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toys import CITE, ToyPlugin, registry_with, toy_registry
+from pydantic import model_validator
+from toys import CITE, TOY, ToyConfig, ToyPlugin, registry_with
 
 from zoo_core import (
     Act,
@@ -16,6 +18,7 @@ from zoo_core import (
     Schedule,
     Stage,
     Term,
+    Trainer,
     UnknownName,
     Update,
     ZooError,
@@ -24,15 +27,43 @@ from zoo_core import (
 )
 from zoo_core.builtin.ddpm import DDPMConfig
 from zoo_core.recipe import tuned_values
+from zoo_core.testing import toy_data
 
-REGISTRY = toy_registry()
+
+class WideConfig(ToyConfig):
+    """The toy's settings, of which two depend on each other."""
+
+    both: int = 0
+    """Not 1."""
+
+    @model_validator(mode="after")
+    def _apart(self):
+        if self.both == 1:
+            raise ValueError("both must not be steps")
+        return self
+
+
+class WidePlugin(ToyPlugin):
+    """The toy, and one whose sampler has a width for each layer."""
+
+    @hookimpl
+    def zoo_algorithms(self):
+        wide = dataclasses.replace(TOY, name="wide", config=WideConfig)
+        return [TOY, dataclasses.replace(wide, parts=wide_parts)]
+
+
+def wide_parts(config):
+    return {"sampler": Part("vae"), "value": Part("linear_value")}
+
+
+REGISTRY = registry_with(WidePlugin())
 
 
 def toy(*settings, **options):
     return resolve("toy", list(settings), registry=REGISTRY, **options)
 
 
-def algorithm(**changes):
+def algorithm(config=AlgorithmConfig, **changes):
     """A recipe of an algorithm with the given parts, stages or acts."""
     update = Update("actor", {"sampler": Adam()}, (Term("nll"),))
     given = {
@@ -45,7 +76,7 @@ def algorithm(**changes):
     class Plugin:
         @hookimpl
         def zoo_algorithms(self):
-            return [AlgorithmSpec("made", AlgorithmConfig, CITE, **given)]
+            return [AlgorithmSpec("made", config, CITE, **given)]
 
     return resolve("made", registry=registry_with(Plugin(), ToyPlugin()))
 
@@ -149,15 +180,45 @@ def test_defaults_apply_only_where_the_path_exists():
         (["sampler.hidden=0"], ZooError, "sampler.hidden: input should be greater than 0 (got 0)"),
         (["steps=ten"], ZooError, "steps: input should be a valid integer"),
         (["first.actor.optimizer.sampler.lr=nan"], ZooError, "first.actor.optimizer.sampler.lr"),
-        (["first.actor.optimizer.sampler.lr=-1"], ZooError, "lr: value error, a learning rate"),
+        (
+            ["first.actor.optimizer.sampler.lr=-1"],
+            ZooError,
+            "first.actor.optimizer.sampler.lr: a learning rate must not be negative (got -1)",
+        ),
         (
             ['first.actor.optimizer.sampler.lr={"start": 1e-3, "end": -1e-3}'],
             ZooError,
             "a learning rate must not be negative",
         ),
-        (["first.actor.nll.weight=nan"], ZooError, "first.actor.nll.weight"),
-        (["first.actor.nll.weight=inf"], ZooError, "first.actor.nll.weight"),
-        (["sampler=ddpm", "sampler.time_dim=15"], ZooError, "sampler: the size of a time embed"),
+        (
+            ["first.actor.nll.weight=-1"],
+            ZooError,
+            "first.actor.nll.weight: must not be negative (got -1)",
+        ),
+        (
+            ['first.actor.nll.weight={"start": 1, "end": -0.5}'],
+            ZooError,
+            "first.actor.nll.weight: must not be negative (got -0.5)",
+        ),
+        (
+            ["first.steps=0", "second.steps=0", "last.steps=0"],
+            ZooError,
+            "first.steps, second.steps, last.steps: one of them must be above 0",
+        ),
+        (
+            ["second.steps=0", "first.actor.nll=again"],
+            Incompatible,
+            "first.actor.nll: loss 'again' reads the column 'offset', which no stage has prepared "
+            "by then; prepared: none",
+        ),
+        (
+            ["sampler=guided"],
+            Incompatible,
+            "act 'mode' reads 'sampler.energy', which no update trains: cloning leaves it out of "
+            "sampler 'guided'; set sampler to another sampler",
+        ),
+        (["first.steps=0"], Incompatible, "act 'mode' reads 'sampler', which no update trains"),
+        (["sampler=ddpm", "sampler.time_dim=2"], ZooError, "sampler: the size of a time embed"),
         (["sampler=ddim", "sampler.eta=2"], ZooError, "sampler.eta: input should be less than"),
         (
             [
@@ -195,6 +256,93 @@ def test_mistakes_get_one_line(settings, kind, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["sampler.hidden=0"], "sampler.hidden: input should be greater than 0 (got 0)"),
+        (
+            ["sampler.hidden=[8, 0]"],
+            "sampler.hidden.1: input should be greater than 0 (got 0)",
+        ),
+        (
+            ["first.actor.nll.weight=nan"],
+            "first.actor.nll.weight: input should be a finite number (got 'nan')",
+        ),
+        (
+            ['first.actor.nll.weight={"shape": "cosine"}'],
+            "first.actor.nll.weight.start: field required",
+        ),
+        (
+            ['first.actor.optimizer.sampler.lr={"start": 1, "until": 2}'],
+            "first.actor.optimizer.sampler.lr.until: input should be less than or equal to 1 "
+            "(got 2)",
+        ),
+        (
+            ['acts.draw.solver={"nme": "ddim"}'],
+            "acts.draw.solver.nme: extra inputs are not permitted (got 'ddim')",
+        ),
+        (['sampler={"name": "ddpm"}'], "sampler: input should be a valid string"),
+        (
+            ["sampler=dpm_solver", "sampler.steps=1"],
+            "sampler: steps must be at least the order, 2 (got 1)",
+        ),
+        (
+            ["sampler=ddpm", "sampler.time_dim=15"],
+            "sampler: time_dim must be even (got 15)",
+        ),
+        (
+            ["sampler=ddpm", "sampler.network=unet", "sampler.hidden=10"],
+            "sampler: hidden must be a multiple of 4 in 'unet' (got 10)",
+        ),
+        (
+            ["acts.draw.average=2"],
+            "acts.draw: an average needs choose to be argmax, softmax or expectile",
+        ),
+        (["both=1"], "both must not be steps"),
+    ],
+)
+def test_a_value_is_refused_by_the_whole_sentence(settings, message):
+    """No type names of a union, no empty path, and nothing of the other settings."""
+    with pytest.raises(ZooError) as caught:
+        resolve("wide", settings, registry=REGISTRY)
+    assert str(caught.value) == message
+
+
+def test_a_term_that_a_plugin_itself_turns_around_keeps_its_sign():
+    stages = one_update(Term("nll"), Term("nll", name="bonus", weight=-0.1))
+    assert algorithm(stages=stages).stages[0].updates[0].losses[1].weight == -0.1
+
+
+def test_defaults_without_a_meaning_are_the_plugins_mistake():
+    class Bad(AlgorithmConfig):
+        steps: int = -1
+
+        @model_validator(mode="after")
+        def _positive(self):
+            raise ValueError("steps must be above 0")
+
+    with pytest.raises(ZooError) as caught:
+        algorithm(config=Bad)
+    assert str(caught.value) == (
+        "algorithm 'made': its settings have no valid defaults: steps must be above 0"
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "advice"),
+    [
+        ("hidden", "did you mean 'sampler.hidden'?"),
+        ("sampler.hiden", "did you mean 'sampler.hidden'"),
+        ("seed", "known: acts.draw.average"),
+    ],
+)
+def test_an_unknown_path_offers_what_is_near_and_nothing_far_off(asked, advice):
+    with pytest.raises(UnknownName) as caught:
+        toy(f"{asked}=1")
+    assert f"unknown setting of toy '{asked}'; {advice}" in str(caught.value)
+    assert "('zoo show toy' lists them)" in str(caught.value)
+
+
 def test_an_unknown_algorithm_offers_the_nearest():
     with pytest.raises(UnknownName, match="did you mean 'toy'"):
         resolve("toi", registry=REGISTRY)
@@ -225,6 +373,17 @@ def test_an_unknown_algorithm_offers_the_nearest():
             "has no part 'tail'",
         ),
         ({"stages": one_update()}, "update 'actor' needs parts to train and losses"),
+        (
+            {
+                "parts": lambda c: {"sampler": Part("gaussian"), "critic": Part("twin_q")},
+                "acts": lambda c: (Act(choose="argmax", score="critic"),),
+            },
+            "act 'act' reads 'critic', which no update trains",
+        ),
+        (
+            {"parts": lambda c: {"sampler": Part("guided")}},
+            "act 'act' reads 'sampler.energy', which no update trains",
+        ),
         ({"stages": one_update(Term("cql_penalty_like"))}, "needs values of observations"),
         ({"acts": lambda c: (Act(choose="argmax"),)}, "chooses by a score but names no critic"),
         ({"acts": lambda c: (Act(choose="argmax", score="q"),)}, "scores by 'q'"),
@@ -242,6 +401,36 @@ def test_wrong_pairings_are_refused(changes, message):
         algorithm(**changes)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_loss_that_asks_for_samples_trains_what_cloning_leaves_out():
+    recipe = algorithm(
+        parts=lambda c: {"sampler": Part("guided"), "critic": Part("twin_q")},
+        stages=one_update(Term("nll"), Term("q_norm")),
+    )
+    assert recipe.parts["sampler"].spec.beyond_nll == ("energy",)
+    algorithm(
+        parts=lambda c: {"sampler": Part("guided")},
+        acts=lambda c: (Act(sampler="sampler.prior"),),
+    )
+
+
+def test_columns_that_a_stage_does_not_name_are_checked_when_it_runs():
+    def stages(config):
+        first, second, last = TOY.stages(config)
+        return first, dataclasses.replace(second, prepares=None, prepare=other), last
+
+    def other(agent, data, noise):
+        return {"other": noise.normal(len(data.observations))}
+
+    class Plugin(ToyPlugin):
+        @hookimpl
+        def zoo_algorithms(self):
+            return [dataclasses.replace(TOY, stages=stages)]
+
+    trainer = Trainer(resolve("toy", registry=registry_with(Plugin())), toy_data())
+    with pytest.raises(Incompatible, match=r"column 'offset', .* prepared: other"):
+        trainer.run()
 
 
 def test_an_unknown_act_offers_the_others():

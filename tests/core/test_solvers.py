@@ -276,18 +276,31 @@ def test_a_denoiser_trained_by_ddpm_loads_into_another_sampler(cloned, sampler, 
 
 
 @pytest.mark.parametrize(
-    "setting",
+    ("setting", "message"),
     [
-        "sampler.order=4",
-        "sampler.steps=0",
-        "sampler.end=1.5",
-        "sampler.method=adaptive",
-        "sampler.steps=1",
+        ("sampler.order=4", "sampler.order: input should be 1, 2 or 3 (got 4)"),
+        ("sampler.steps=0", "sampler.steps: input should be greater than 0 (got 0)"),
+        ("sampler.end=1.5", "sampler.end: input should be less than 1 (got 1.5)"),
+        (
+            "sampler.method=adaptive",
+            "sampler.method: input should be 'singlestep' or 'multistep' (got 'adaptive')",
+        ),
+        ("sampler.steps=1", "sampler: steps must be at least the order, 2 (got 1)"),
+        (
+            "sampler.end=1e-12",
+            "sampler: end must not lie before trained_from, 0.001 (got 1e-12)",
+        ),
+        (
+            'acts.sample.solver={"name": "dpm_solver", "end": 1e-12}',
+            "acts.sample.solver: end must not lie before the least time of training, 0.001 (got "
+            "1e-12)",
+        ),
     ],
 )
-def test_settings_outside_their_meaning_are_refused_by_name(setting):
-    with pytest.raises(ZooError, match="sampler"):
+def test_settings_outside_their_meaning_are_refused_by_name(setting, message):
+    with pytest.raises(ZooError) as caught:
         resolve("diffusion_bc", ["sampler=dpm_solver", setting])
+    assert str(caught.value) == message
 
 
 @pytest.mark.parametrize(

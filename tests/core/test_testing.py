@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from toys import CITE, ToyPlugin, registry_with, toy_registry
+from toys import CITE, TOY, ToyPlugin, registry_with, toy_registry
 
 from zoo_core import (
     Act,
@@ -45,7 +45,8 @@ def failures(name, registry):
 def with_loss(function, reads=None, update=None, steps=None):
     """A registry with an algorithm `made` whose one term is the function."""
     spec = LossSpec("made_loss", Nothing, lambda config: function, reads or {}, "something")
-    updates = update or Update("actor", {"sampler": Adam()}, (Term("made_loss"),))
+    actor = Update("actor", {"sampler": Adam()}, (Term("made_loss"),))
+    updates = (actor,) if update is None else (actor, update)
 
     class Plugin:
         @hookimpl
@@ -64,9 +65,7 @@ def with_loss(function, reads=None, update=None, steps=None):
                         "sampler": Part("gaussian"),
                         "critic": Part("twin_q"),
                     },
-                    stages=lambda c: (
-                        Stage("train", steps or c.steps, (updates,), (Ema("critic"),)),
-                    ),
+                    stages=lambda c: (Stage("train", steps or c.steps, updates, (Ema("critic"),)),),
                     acts=lambda c: (Act(),),
                 )
             ]
@@ -129,6 +128,36 @@ def test_an_update_that_trains_what_no_term_needs_is_found():
     update = Update("critic", {"critic": Adam()}, (Term("made_loss"),))
     found = failures("made", with_loss(cloned, READS, update))
     assert "no term depends on it" in found["an update changes exactly what it trains"]
+
+
+def test_an_undeclared_column_is_found():
+    class Plugin(ToyPlugin):
+        @hookimpl
+        def zoo_losses(self):
+            return [dataclasses.replace(s, columns=()) for s in ToyPlugin().zoo_losses()]
+
+    found = failures("toy", registry_with(Plugin()))
+    assert found == {
+        "losses read only what they declare": "loss 'again' reads the column offset, which its "
+        "spec's columns does not name"
+    }
+
+
+def test_a_column_that_a_stage_names_and_does_not_prepare_is_found():
+    def stages(config):
+        first, second, last = TOY.stages(config)
+        return first, dataclasses.replace(second, prepares=("offset", "onset")), last
+
+    class Plugin(ToyPlugin):
+        @hookimpl
+        def zoo_algorithms(self):
+            return [dataclasses.replace(TOY, stages=stages)]
+
+    found = failures("toy", registry_with(Plugin()))
+    assert found == {
+        "losses read only what they declare": "stage 'second' prepares no column onset, which it "
+        "names"
+    }
 
 
 def test_a_budget_that_is_not_used_up_is_found():

@@ -137,6 +137,7 @@ def stages(config):
         (Ema("value.head", rate=0.1),),
         batch=Transitions(size=config.batch_size),
         prepare=offsets,
+        prepares=("offset",),
     )
     last = Stage(
         "last",
@@ -185,7 +186,7 @@ class ToyPlugin:
                 "(V - r)^2",
                 averages={"error_mean": Average(rate=0.1)},
             ),
-            LossSpec("again", Nothing, again, lambda config: value, "V^2"),
+            LossSpec("again", Nothing, again, lambda config: value, "V^2", columns=("offset",)),
             LossSpec("noisy", Nothing, noisy, lambda config: value, "(V + noise)^2"),
             LossSpec("windowed", Nothing, windowed, lambda config: value, "(V - r)^2 on windows"),
             LossSpec(

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from zoo_core.config import Config
 from zoo_core.context import Context
-from zoo_core.protocols import Critic, Sampler, ValueFunction
+from zoo_core.protocols import Critic, HasNll, ValueFunction
 from zoo_core.reductions import Members, over_members
 from zoo_core.specs import Loss, LossSpec, Metrics
 
@@ -46,7 +46,7 @@ SPEC = LossSpec(
     name="advantage_nll",
     config=AdvantageNllConfig,
     build=build,
-    reads={"sampler": (Sampler,), "value": (ValueFunction,), "target.critic": (Critic,)},
+    reads={"sampler": (HasNll,), "value": (ValueFunction,), "target.critic": (Critic,)},
     minimises="E_D[min(exp(beta (min_e Q_e(s, a) - V(s))), 100) nll(a | s)], Q averaged",
     cite="Kostrikov et al. 2022, arXiv:2110.06169, equation 7; AWR, arXiv:1910.00177",
 )

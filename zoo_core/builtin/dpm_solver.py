@@ -53,6 +53,10 @@ class DPMSolverConfig(DiffusionConfig):
                 raise ValueError(
                     f"end must not lie before the first step's time, 1 / {self.trained_steps}"
                 )
+        elif self.end is not None and self.end < self.trained_from:
+            raise ValueError(
+                f"end must not lie before trained_from, {self.trained_from:g} (got {self.end:g})"
+            )
         return self
 
     @override

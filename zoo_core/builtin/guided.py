@@ -25,7 +25,7 @@ class GuidedConfig(DPMSolverConfig):
     """Width of each hidden layer of the energy."""
     energy_layers: NonNegativeInt = 4
     """Number of hidden layers of the energy."""
-    energy_time_dim: PositiveInt = 32
+    energy_time_dim: PositiveInt = Field(default=32, multiple_of=2)
     """Size of the energy's time embedding; even."""
 
 
@@ -81,4 +81,6 @@ class Guided(nn.Module):
         return self.prior.nll(observations, actions, noise)
 
 
-SPEC = SamplerSpec("guided", GuidedConfig, Guided, "Lu et al. 2023, arXiv:2304.12824")
+SPEC = SamplerSpec(
+    "guided", GuidedConfig, Guided, "Lu et al. 2023, arXiv:2304.12824", beyond_nll=("energy",)
+)

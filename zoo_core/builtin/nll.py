@@ -4,7 +4,7 @@ from torch import Tensor
 
 from zoo_core.config import Config
 from zoo_core.context import Context
-from zoo_core.protocols import Sampler
+from zoo_core.protocols import HasNll
 from zoo_core.specs import Loss, LossSpec, Metrics
 
 
@@ -27,6 +27,6 @@ SPEC = LossSpec(
     name="nll",
     config=NllConfig,
     build=build,
-    reads={"sampler": (Sampler,)},
+    reads={"sampler": (HasNll,)},
     minimises="E_D[nll(a | s)]: squared error, -log p or denoising error, as the sampler defines",
 )

@@ -46,7 +46,7 @@ class DpmSolver:
         solver: Steps (none for 15), order, method, expansion, spacing and end.
 
     Raises:
-        ValueError: fewer steps than the order.
+        ValueError: fewer steps than the order, or an end before the least time of training.
     """
 
     def __init__(self, process: Process, solver: Solver) -> None:
@@ -58,6 +58,9 @@ class DpmSolver:
         self.method = solver.method
         self.halve_curvature = solver.halve_curvature
         end = process.first if solver.end is None else solver.end
+        if end < process.first * (1.0 - 1e-9):
+            least = f"the least time of training, {process.first:g}"
+            raise ValueError(f"end must not lie before {least} (got {end:g})")
         if solver.method == "multistep":
             self.grid = self._spaced(solver.spacing, 1.0, end, self.steps)
             self.times = self.grid[:-1]

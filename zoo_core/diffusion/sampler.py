@@ -52,9 +52,13 @@ class DiffusionConfig(Config):
     """How squared errors of action dimensions become one number."""
 
     @model_validator(mode="after")
-    def _drops_in_blocks(self) -> DiffusionConfig:
+    def _fits_the_network(self) -> DiffusionConfig:
         if self.dropout > 0.0 and self.network != "residual":
             raise ValueError("dropout needs the network 'residual'")
+        if self.network == "unet" and self.hidden % 4:
+            raise ValueError(f"hidden must be a multiple of 4 in 'unet' (got {self.hidden})")
+        if self.time_dim % 2:
+            raise ValueError(f"time_dim must be even (got {self.time_dim})")
         return self
 
     def schedule_and_steps(self) -> tuple[ScheduleName | Literal["continuous"], int]:

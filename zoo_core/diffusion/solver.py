@@ -43,5 +43,5 @@ class Solver(Config):
     @model_validator(mode="after")
     def _enough_steps(self) -> "Solver":
         if self.name == "dpm_solver" and self.steps is not None and self.steps < self.order:
-            raise ValueError(f"a solver of order {self.order} needs as many steps at least")
+            raise ValueError(f"steps must be at least the order, {self.order} (got {self.steps})")
         return self

@@ -95,9 +95,10 @@ class MLP(nn.Module):
             ValueError: the inputs do not fit.
         """
         together = self.first.concatenated(*inputs)
-        if not self.rest or together is None:
-            return self.after_first(self.first(*inputs), noise)
-        return self._from_hidden(self._hidden(0, self.first, together), noise)
+        if together is not None and self.rest:
+            return self._from_hidden(self._hidden(0, self.first, together), noise)
+        z: Tensor = self.first(*inputs)
+        return self._from_hidden(self._activated_in_place(0, z), noise) if self.rest else z
 
     def after_first(self, z: Tensor, noise: UniformNoise | None = None) -> Tensor:
         """The output [..., outputs] from the first layer's, z [..., its width].
@@ -116,7 +117,14 @@ class MLP(nn.Module):
     def _hidden(self, index: int, layer: Linear, x: Tensor) -> Tensor:
         if self.activation == "mish" and not self.norms:
             return linear_mish(x, layer.weight, layer.bias)
-        return self._activated(index, linear(x, layer.weight, layer.bias))
+        return self._activated_in_place(index, linear(x, layer.weight, layer.bias))
+
+    def _activated_in_place(self, index: int, z: Tensor) -> Tensor:
+        """As `_activated`, of a z that nobody else reads and that no gradient needs."""
+        if self.activation == "relu" and not self.norms:
+            # Fresh memory for as many numbers takes longer than the function itself.
+            return torch.relu_(z)
+        return self._activated(index, z)
 
     def _activated(self, index: int, z: Tensor) -> Tensor:
         return ACTIVATIONS[self.activation](self.norms[index](z) if self.norms else z)

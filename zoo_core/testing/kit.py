@@ -205,6 +205,18 @@ def _alone(recipe: Recipe, stage: str, update: str) -> Recipe:
     return replace(recipe, stages=stages)
 
 
+class _Columns(dict[str, Tensor]):
+    """Columns that note which of them are read."""
+
+    def __init__(self, columns: Mapping[str, Tensor], read: set[str]) -> None:
+        super().__init__(columns)
+        self.read = read
+
+    def __getitem__(self, name: str) -> Tensor:
+        self.read.add(name)
+        return super().__getitem__(name)
+
+
 class _Recorder:
     """An agent that notes which parts are read."""
 
@@ -237,11 +249,21 @@ def _declared_reads(recipe: Recipe) -> None:
             device=trainer.device,
         )
         batch = agent.scaled(batches.draw())
+        lacking = sorted(set(stage.prepares or ()) - set(trainer.columns[0]))
+        _require(
+            stage.prepare is None or not lacking,
+            f"stage '{stage.name}' prepares no column {', '.join(lacking)}, which it names",
+        )
         for update in stage.updates:
             for term in update.losses:
                 bound = recipe.losses[stage.name, update.name, term.name]
-                recorder = _Recorder(agent)
-                context = Context(cast(Agent, recorder), batch, _noise(), {})
+                recorder, columns = _Recorder(agent), set[str]()
+                noted = replace(
+                    batch,
+                    columns=_Columns(batch.columns, columns),
+                    next_columns=_Columns(batch.next_columns, columns),
+                )
+                context = Context(cast(Agent, recorder), noted, _noise(), {})
                 bound.spec.build(bound.config)(context)
                 declared = set(bound.spec.reads_with(bound.config))
                 undeclared = sorted(recorder.paths - declared)
@@ -249,6 +271,12 @@ def _declared_reads(recipe: Recipe) -> None:
                     not undeclared,
                     f"loss '{bound.spec.name}' reads {', '.join(undeclared)}, which its spec's "
                     "reads does not name",
+                )
+                unnamed = sorted(columns - set(bound.spec.columns_with(bound.config)))
+                _require(
+                    not unnamed,
+                    f"loss '{bound.spec.name}' reads the column {', '.join(unnamed)}, which its "
+                    "spec's columns does not name",
                 )
 
 

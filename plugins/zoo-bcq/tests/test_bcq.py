@@ -74,12 +74,33 @@ def test_acts_by_the_first_critic_among_the_candidates():
         "lr=0",
         "tau=0",
         "discount=1.1",
-        "sampler.perturbation_hidden=[8]",
     ],
 )
 def test_refuses_values_without_meaning(assignment):
-    with pytest.raises(ZooError, match=assignment.partition("=")[0].rpartition(".")[2]):
+    with pytest.raises(ZooError, match=f"^{assignment.partition('=')[0]}: input should be"):
         resolve("bcq", [assignment])
+
+
+@pytest.mark.parametrize(
+    ("name", "assignment", "message"),
+    [
+        (
+            "bcq",
+            "sampler.perturbation_hidden=[8]",
+            "sampler: perturbation_hidden has 1 widths for 2 layers",
+        ),
+        (
+            "bcq",
+            "train.perturbation.dpg=nll",
+            "act 'best_of_100' reads 'sampler.perturbation', which no update trains: cloning "
+            "leaves it out of sampler 'perturbed'; set sampler to another sampler",
+        ),
+    ],
+)
+def test_refuses_what_cannot_work_by_the_whole_sentence(name, assignment, message):
+    with pytest.raises(ZooError) as caught:
+        resolve(name, [assignment])
+    assert str(caught.value) == message
 
 
 def test_widths_go_with_layers():

@@ -71,7 +71,11 @@ class Perturbed(nn.Module):
 
 
 SPEC = SamplerSpec(
-    "perturbed", PerturbedConfig, Perturbed, "Fujimoto et al. 2019, arXiv:1812.02900"
+    "perturbed",
+    PerturbedConfig,
+    Perturbed,
+    "Fujimoto et al. 2019, arXiv:1812.02900",
+    beyond_nll=("perturbation",),
 )
 
 

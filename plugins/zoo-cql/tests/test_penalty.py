@@ -125,8 +125,8 @@ def test_the_multiplier_scales_the_critics_gradient_and_follows_the_gap(threshol
 
 
 def test_the_multiplier_is_clamped():
-    loss, own = penalty(Slope(1.0), 1e9, threshold=0.0)
-    bounded, _ = penalty(Slope(1.0), MAX_MULTIPLIER, threshold=0.0)
+    loss, own = penalty(Slope(1.0), 1e9, threshold=1e-9)
+    bounded, _ = penalty(Slope(1.0), MAX_MULTIPLIER, threshold=1e-9)
     loss.backward()
     torch.testing.assert_close(loss, bounded)
     assert own.part("multiplier").log_value.grad.item() == 0.0
@@ -169,7 +169,15 @@ def test_the_learnt_table_is_the_optimum_and_its_policys_value_a_lower_bound():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"temperature": 0.0}, {"n": 0}, {"min_q_weight": -1.0}, {"regularizer": "G"}]
+    "wrong",
+    [
+        {"temperature": 0.0},
+        {"n": 0},
+        {"min_q_weight": -1.0},
+        {"regularizer": "G"},
+        {"threshold": 0.0},
+        {"threshold": -1.0},
+    ],
 )
 def test_settings_out_of_their_meaning_are_refused(wrong):
     with pytest.raises(ValidationError, match=next(iter(wrong))):

@@ -43,8 +43,9 @@ class CqlConfig(AlgorithmConfig):
     min_q_weight: NonNegativeFloat = 5.0
     """The penalty's weight alpha, against squared TD errors: smaller rewards need a smaller one.
     With a threshold it multiplies the gap that is held."""
-    lagrange_threshold: float | None = None
-    """The gap tau that a multiplier holds (CQL-Lagrange); none for the fixed weight alone."""
+    lagrange_threshold: PositiveFloat | None = None
+    """The gap tau that a multiplier holds (CQL-Lagrange); none for the fixed weight alone, which
+    the official script writes as -1."""
     candidates: PositiveInt = 10
     """Actions of each kind in the penalty's soft maximum."""
     softmax_temperature: PositiveFloat = 1.0

@@ -35,9 +35,9 @@ class CqlPenaltyConfig(Config):
     the data's action, none weighted by its density."""
     min_q_weight: NonNegativeFloat = 1.0
     """The weight alpha; under a threshold it multiplies the gap inside the constraint."""
-    threshold: float | None = None
+    threshold: PositiveFloat | None = None
     """The weighted gap tau that the part `multiplier` enforces (CQL-Lagrange); none for a fixed
-    weight."""
+    weight, which the official script writes as -1."""
     n: PositiveInt = 10
     """Actions of each kind per observation."""
     temperature: PositiveFloat = 1.0

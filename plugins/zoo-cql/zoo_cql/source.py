@@ -34,6 +34,7 @@ PAPER: dict[str, Any] = {
     "sampler.hidden": 256,
     "critic.hidden": 256,
     "critic.members": 2,
+    "clone.temperature.temperature.factor": "value",
     "train.temperature.temperature.factor": "value",
 }
 
@@ -58,8 +59,8 @@ TUNED: dict[str, dict[str, Any]] = {
 DEVIATIONS = (
     "By default the weight is fixed at 5 and the policy's learning rate 1e-4, as the authors' "
     "README has it for the current datasets; the paper's gym runs hold a gap of 10 with 3e-5: "
-    "--set lagrange_threshold=10 min_q_weight=1 lr=3e-5. The gap holds log 3n and grows "
-    "with the action's dimensions, so that 10 would switch the penalty off on small spaces.",
+    "--set lagrange_threshold=10 --set min_q_weight=1 --set lr=3e-5. The gap holds log 3n and "
+    "grows with the action's dimensions, so that 10 would switch the penalty off on small spaces.",
     "Critic, multiplier and policy step together, all losses at the values before their steps, as "
     "the official code writes it down; algorithm 1 steps the critic first. As written the code "
     "stops in torch from 1.5 on; before, its policy gradient mixed old activations, new weights.",
@@ -74,7 +75,8 @@ DEVIATIONS = (
     "Warm start by cloning as in the official code, for 39,999 steps, but for at most a tenth of "
     "the steps, so that a small budget is not all cloning; none: --set policy_eval_start=0.",
     "The temperature's loss has log(temperature) for a factor (official code); SAC's equation 18 "
-    "has the temperature: --set train.temperature.temperature.factor=value.",
+    "has the temperature: --set train.temperature.temperature.factor=value, and the same for the "
+    "stage clone: --set clone.temperature.temperature.factor=value.",
     "log(1 - tanh(u)^2) is computed exactly, where the official code adds 1e-6 inside the "
     "logarithm; and the cloned log-density does not clamp the mean to [-9, 9].",
     "Networks start as torch's linear layers do; the official code draws weights within "

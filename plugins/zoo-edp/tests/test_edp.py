@@ -19,7 +19,6 @@ def test_conformance(check):
     [
         ("edp", "alpha=-1"),
         ("edp", "average_every=0"),
-        ("edp", "sampler.steps=2"),
         ("edp_crr", "temperature=0"),
         ("edp_crr", "candidates=0"),
         ("edp_crr", "likelihood=exact"),
@@ -29,9 +28,14 @@ def test_conformance(check):
     ],
 )
 def test_values_outside_their_meaning_are_refused_by_name(name, setting):
-    field = setting.partition("=")[0].partition(".")[0]
-    with pytest.raises(ZooError, match=field):
+    with pytest.raises(ZooError, match=f"^{setting.partition('=')[0]}: input should be"):
         resolve(name, [setting])
+
+
+def test_fewer_calls_than_the_solvers_order_are_refused():
+    with pytest.raises(ZooError) as caught:
+        resolve("edp", ["sampler.steps=2"])
+    assert str(caught.value) == "sampler: steps must be at least the order, 3 (got 2)"
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)

@@ -54,8 +54,8 @@ DEVIATIONS = (
     "Acts by the best of 64 of the averaged policy (official code); the paper's implicit policy is "
     "the act `reweighted`, whose weights are the expectile's only.",
     "The value normalises each observation across its dimensions, the policy's weights decay by "
-    "1e-4 and the chain clips the noised action (official code, not in the paper): --set "
-    "value.input_norm=false, weight_decay=0, sampler.clip_noised=false.",
+    "1e-4 and the chain clips the noised action (official code, not in the paper): "
+    "--set value.input_norm=false --set weight_decay=0 --set sampler.clip_noised=false.",
     "Networks start as torch.nn.Linear's do; the official code starts them by Xavier's and LeCun's "
     "rules, with biases 0.",
     "All of the data train; the official code keeps 5 % for validation, on which it never decides.",

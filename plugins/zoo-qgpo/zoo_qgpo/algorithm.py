@@ -75,6 +75,7 @@ def stages(config: QGPOConfig) -> tuple[Stage, ...]:
             (clone,),
             batch=Transitions(size=config.behaviour_batch_size),
             prepare=hold_out(config.held_out) if config.held_out > 0.0 else None,
+            prepares=("held_out",),
         ),
         Stage(
             "train",
@@ -83,6 +84,7 @@ def stages(config: QGPOConfig) -> tuple[Stage, ...]:
             # The energy's labels are of the average that the critic's step has just moved.
             (Ema("critic", rate=config.tau, after="critic"),),
             prepare=support,
+            prepares=("support",),
             prepare_reads=("sampler.prior", "samples", "half_support"),
         ),
         Stage("guide", energy_steps, (energy,)),

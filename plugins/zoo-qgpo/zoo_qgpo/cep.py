@@ -91,6 +91,7 @@ SPEC = LossSpec(
     minimises="-E_D,t sum_i softmax_i(beta Q(s, a_i)) log softmax_i(E_t(s, a_i + noise)) with a_i "
     "a prepared column",
     cite="Lu et al. 2023, arXiv:2304.12824, equation 12",
+    columns=lambda config: () if config.method == "mse" else (config.column,),
 )
 
 

@@ -10,12 +10,12 @@ from zoo_core import (
     Columns,
     Config,
     Context,
+    HasNll,
     Loss,
     LossSpec,
     Metrics,
     Noise,
     OfflineData,
-    Sampler,
     ZooError,
     hookimpl,
 )
@@ -64,8 +64,9 @@ SPEC = LossSpec(
     name="held_out_nll",
     config=HeldOutNllConfig,
     build=build,
-    reads={"sampler": (Sampler,)},
+    reads={"sampler": (HasNll,)},
     minimises="E[nll(a | s)] over the episodes that are not held out",
+    columns=(COLUMN,),
 )
 
 

@@ -55,6 +55,7 @@ SPEC = LossSpec(
     minimises="mean_e E_D[(Q_e(s, a) - r - gamma (1 - terminated) "
     "sum_i softmax_i(beta Q(s', a'_i)) Q(s', a'_i))^2] with a'_i a prepared column",
     cite="Lu et al. 2023, arXiv:2304.12824, section 4.2",
+    columns=lambda config: (config.column,),
 )
 
 

@@ -1,8 +1,27 @@
 import pytest
 
+from zoo_core import ZooError, resolve
 from zoo_core.testing import checks_of
 
 
 @pytest.mark.parametrize("check", checks_of("sac_off"), ids=str)
 def test_conformance(check):
     check()
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        "lr=-1",
+        "discount=-0.1",
+        "tau=0",
+        "learn_temperature=perhaps",
+        "temperature.initial=0",
+        "train.actor_critic.soft_td.discount=2",
+    ],
+)
+def test_values_outside_their_meaning_are_refused_by_name(assignment):
+    with pytest.raises(ZooError) as caught:
+        resolve("sac_off", [assignment])
+    assert str(caught.value).startswith(f"{assignment.partition('=')[0]}: input should be")
+    assert "\n" not in str(caught.value)

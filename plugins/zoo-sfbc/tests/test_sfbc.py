@@ -28,7 +28,6 @@ def test_every_stage_has_its_share_of_the_steps(rounds, more, share):
     "assignment",
     [
         "rounds=0",
-        "steps=2",
         "alpha=0",
         "samples=0",
         "discount=1.01",
@@ -38,5 +37,23 @@ def test_every_stage_has_its_share_of_the_steps(rounds, more, share):
     ],
 )
 def test_refuses_values_without_meaning(assignment):
-    with pytest.raises(ZooError, match=assignment.partition("=")[0]):
+    with pytest.raises(ZooError, match=f"^{assignment.partition('=')[0]}: input should be"):
         resolve("sfbc", [assignment])
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("steps=2", "steps must be at least 3, one for each stage"),
+        ("sampler.end=1e-12", "sampler: end must not lie before trained_from, 1e-05 (got 1e-12)"),
+        (
+            "round_1.fit.regress.column=drawn",
+            "round_1.fit.regress: loss 'regress' reads the column 'drawn', which no stage has "
+            "prepared by then; prepared: returns, targets",
+        ),
+    ],
+)
+def test_refuses_what_cannot_work_by_the_whole_sentence(assignment, message):
+    with pytest.raises(ZooError) as caught:
+        resolve("sfbc", [assignment])
+    assert str(caught.value) == message

@@ -57,6 +57,7 @@ def stages(config: SfBCConfig) -> tuple[Stage, ...]:
             borders[k + 1] - borders[k],
             (fit,),
             prepare=plan.prepare,
+            prepares=("returns", "targets"),
             reset=("critic",),
         )
         for k in rounds

@@ -33,6 +33,7 @@ SPEC = LossSpec(
     reads={"critic": (Critic,)},
     minimises="sum_e E_D[(Q_e(s, a) - R)^2] with R a prepared column",
     cite="Chen et al. 2023, arXiv:2209.14548, section 3.2",
+    columns=lambda config: (config.column,),
 )
 
 
