@@ -62,6 +62,7 @@ from zoo_core.protocols import (
     Guidable,
     HasLogProb,
     HasMode,
+    HasNll,
     HasOneStep,
     HasScale,
     HasSolver,
@@ -94,7 +95,7 @@ from zoo_core.specs import (
     Update,
     Windows,
 )
-from zoo_core.training import Log, Trainer
+from zoo_core.training import Log, Preparing, Trainer
 from zoo_core.version import SEMANTICS, __version__
 
 __all__ = [
@@ -121,6 +122,7 @@ __all__ = [
     "Guidable",
     "HasLogProb",
     "HasMode",
+    "HasNll",
     "HasOneStep",
     "HasScale",
     "HasSolver",
@@ -133,6 +135,7 @@ __all__ = [
     "OfflineData",
     "Part",
     "Policy",
+    "Preparing",
     "Reads",
     "Recipe",
     "Reduction",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -20,13 +22,26 @@ if TYPE_CHECKING:
 ROWS = 1024
 """Observations whose actions are drawn at a time."""
 
+_LISTENER: ContextVar[Callable[[float], None] | None] = ContextVar("_LISTENER", default=None)
+
+
+@contextlib.contextmanager
+def reported(listener: Callable[[float], None]) -> Iterator[None]:
+    """Within the block, `listener` is told the share done of what is drawn, in (0, 1]."""
+    token = _LISTENER.set(listener)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)
+
 
 def drawn_actions(
     agent: Agent, data: OfflineData, noise: Noise, count: int, part: str = "sampler"
 ) -> Tensor:
     """Actions [N + E, count, A] of a sampler, `count` for every stored observation.
 
-    They are drawn in batches, with a progress bar on stderr where that is a terminal.
+    They are drawn in batches. Whoever listens (`reported`) is told of each; where nobody does,
+    there is a progress bar on stderr if that is a terminal.
 
     Args:
         agent: Whose part draws.
@@ -45,7 +60,13 @@ def drawn_actions(
 
 
 def _shown(chunks: Sequence[Tensor], label: str) -> Iterable[Tensor]:
-    """The chunks, with a progress bar if there are several."""
+    """The chunks; tells the listener of each, or shows a progress bar if there are several."""
+    listener = _LISTENER.get()
+    if listener is not None:
+        for done, chunk in enumerate(chunks, 1):
+            yield chunk
+            listener(done / len(chunks))
+        return
     if len(chunks) == 1 or not sys.stderr.isatty():
         yield from chunks
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,12 +11,14 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from zoo_core import checkpoint
 from zoo_core import columns as column_files
 from zoo_core.agent import Agent
 from zoo_core.batch import Batch, BatchStream
 from zoo_core.data import OfflineData
+from zoo_core.drawing import reported
 from zoo_core.engines import ENGINES
 from zoo_core.engines.base import EngineTerm, EngineUpdate, Tapes, objective
 from zoo_core.errors import BadCheckpoint, Diverged, UnknownName, ZooError
@@ -39,6 +42,17 @@ class Log:
     metrics: tuple[Mapping[str, float], ...]
     """Per seed, each metric's mean over those steps, such as `critic/td` and `critic/q_mean`."""
     steps_per_second: float
+
+
+@dataclass(frozen=True)
+class Preparing:
+    """How far a stage's prepared columns are, while its steps wait for them."""
+
+    step: int
+    """Steps done over all stages."""
+    stage: str
+    share: float
+    """Of what is drawn for the seed at hand and those before it, in (0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +122,7 @@ class Trainer:
         self._batches: BatchStream | None = None
         self._metrics: dict[str, list[Tensor]] = {}
         self._saved: tuple[int, Path] | None = None
+        self._preparing: Callable[[Preparing], None] | None = None
 
     @property
     def total_steps(self) -> int:
@@ -119,6 +134,11 @@ class Trainer:
         """Steps done over all stages."""
         return sum(stage.steps for stage in self.recipe.stages[: self._stage]) + self._step
 
+    @property
+    def saved(self) -> tuple[int, Path] | None:
+        """Step and file of the last checkpoint, whose parameters and losses were finite."""
+        return self._saved
+
     def agent(self, position: int = 0) -> Agent:
         """The agent of the seed at that position, with the current parameters."""
         return self.engine.sync()[position]
@@ -128,6 +148,7 @@ class Trainer:
         until: int | None = None,
         log: Callable[[Log], None] | None = None,
         log_every: int = 1000,
+        preparing: Callable[[Preparing], None] | None = None,
     ) -> Trainer:
         """Trains until `until` steps are done over all stages (none: all of them).
 
@@ -135,6 +156,7 @@ class Trainer:
             until: Where to stop.
             log: Called every `log_every` steps and at the end.
             log_every: Steps between reports and checks for divergence.
+            preparing: Called as the columns of a stage that begins are drawn, batch by batch.
 
         Raises:
             Diverged: a loss is not finite, or a critic's mean value is beyond `Q_BOUND`; names the
@@ -142,6 +164,7 @@ class Trainer:
         """
         goal = self.total_steps if until is None else min(until, self.total_steps)
         since, began = self.step, time.perf_counter()
+        self._preparing = preparing
         while self.step < goal:
             if not self._entered:
                 self._enter()
@@ -209,19 +232,67 @@ class Trainer:
                 report[name] = value
         self._metrics = {}
         for seed, report in zip(self.seeds, reports, strict=True):
-            for name, value in report.items():
-                finite = value - value == 0.0
-                if finite and not (name.endswith("/q_mean") and abs(value) > Q_BOUND):
-                    continue
-                beyond = f", beyond {Q_BOUND:g}," if finite else ""
-                saved = ""
-                if self._saved is not None:
-                    saved = "; the last good checkpoint is {1} of step {0}".format(*self._saved)
-                raise Diverged(
-                    f"'{self.recipe.name}' diverged: {name} is {value}{beyond} by step {self.step} "
-                    f"(seed {seed}); try a lower learning rate or gradient clipping{saved}"
-                )
+            self._refuse(report, seed)
         return tuple(reports)
+
+    def _refuse(self, metrics: Mapping[str, float], seed: int) -> None:
+        """Raises Diverged for a value that no sound training has."""
+        for name, value in metrics.items():
+            finite = value - value == 0.0
+            if finite and not (name.endswith("/q_mean") and abs(value) > Q_BOUND):
+                continue
+            beyond = f", beyond {Q_BOUND:g}," if finite else ""
+            raise self.diverged(f"{name} is {value}{beyond}", seed)
+
+    def diverged(self, what: str, seed: int) -> Diverged:
+        """The error to raise where something is no longer finite: it adds to `what` the step, the
+        seed, what to try and the last good checkpoint."""
+        saved = ""
+        if self._saved is not None:
+            saved = "; the last good checkpoint is {1} of step {0}".format(*self._saved)
+        return Diverged(
+            f"'{self.recipe.name}' diverged: {what} by step {self.step} (seed {seed}); "
+            f"try a lower learning rate or gradient clipping{saved}"
+        )
+
+    def check(self) -> None:
+        """Looks whether the parameters are sound: finite, and with finite losses on a batch of its
+        own. A step's losses are taken before it, so that they say nothing of what it left behind.
+
+        It changes nothing and draws from no stream of the training.
+
+        Raises:
+            Diverged: names the part, or the metric.
+        """
+        if not self._entered and self.step < self.total_steps:
+            self._enter()
+        assert self._batches is not None
+        stage, agents = self.recipe.stages[self._stage], self.engine.sync()
+        assert stage.batch is not None
+        indices, noises = [], []
+        for seed, agent in zip(self.seeds, agents, strict=True):
+            for name, parameter in agent.named_parameters():
+                if not parameter.isfinite().all():
+                    path = name.removeprefix("live.")
+                    depth = 2 if path.startswith("target.") else 1
+                    part = ".".join(path.split(".")[:depth])
+                    raise self.diverged(f"the part '{part}' is not finite ({path})", seed)
+            number = stream_seed(seed, stage.name, "check", self.step)
+            generator = torch.Generator().manual_seed(number)
+            indices.append(torch.randint(len(self.data), (stage.batch.size,), generator=generator))
+            generator = torch.Generator(self.device).manual_seed(number)
+            noises.append(GeneratorNoise(generator, self.dtype))
+        stacked = self.engine.stacked
+        batch = self._batches.at(torch.stack(indices) if stacked else indices[0])
+        batch = agents[0].scaled(batch)
+        for position, (seed, agent) in enumerate(zip(self.seeds, agents, strict=True)):
+            own = pytree.tree_map(lambda t, i=position: t[i], batch) if stacked else batch
+            for bound in self._updates:
+                terms = len(bound.engine.terms)
+                noise, ones = [noises[position]] * terms, [1.0] * terms
+                with torch.no_grad():
+                    _, metrics = objective(agent, own, noise, ones, bound.engine)
+                self._refuse({name: float(value) for name, value in metrics.items()}, seed)
 
     def _enter(self, resumed: bool = False) -> None:
         """Begins the current stage: prepared columns, resets, losses and noise streams."""
@@ -260,7 +331,7 @@ class Trainer:
                 generator = torch.Generator(self.device)
                 generator.manual_seed(stream_seed(seed, stage.name, "prepare"))
                 data = replace(self.data, columns=self.columns[position])
-                with torch.no_grad():
+                with torch.no_grad(), self._telling(stage, position):
                     made = stage.prepare(agent, data, GeneratorNoise(generator, self.dtype))
                 column_files.check(made, rows, who)
                 if self.columns_dir is not None:
@@ -268,6 +339,15 @@ class Trainer:
                     made = column_files.read(self.columns_dir, key)
             self.columns[position] = {**self.columns[position], **made}
             self._prepared[position][key] = made
+
+    def _telling(self, stage: Stage, position: int) -> contextlib.AbstractContextManager[None]:
+        """Passes on what is drawn for the seed at `position` to whoever asked `run` for it."""
+        tell, seeds = self._preparing, len(self.seeds)
+        if tell is None:
+            return contextlib.nullcontext()
+        return reported(
+            lambda share: tell(Preparing(self.step, stage.name, (position + share) / seeds))
+        )
 
     def _read(self, stage: Stage, agent: Agent) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """The state and the settings that decide what the stage prepares."""
@@ -334,16 +414,18 @@ class Trainer:
 
     def save(self, path: Path | str) -> None:
         """Writes a checkpoint to one file, by rename; prepared columns that are only in memory go
-        to the folder `columns` beside it.
+        to the folder `columns` beside it. A file that is there is replaced by a sound one only.
 
         Raises:
             ZooError: the place cannot be written to.
-            Diverged: a loss since the last report is not finite.
+            Diverged: a loss since the last report, a parameter, or a loss at the parameters as they
+                are is not finite; names the last checkpoint for which all were.
         """
         path = Path(path)
         if not self._entered and self.step < self.total_steps:
             self._enter()
         self._report()
+        self.check()
         if self.columns_dir is None:
             for prepared in self._prepared:
                 for key, made in prepared.items():
@@ -398,7 +480,10 @@ class Trainer:
             dtype=getattr(torch, content["dtype"]),
         )
         trainer._restore(content, path)
-        trainer._saved = (trainer.step, path)
+        with contextlib.suppress(Diverged):
+            # A file of a version that did not check must not be called good.
+            trainer.check()
+            trainer._saved = (trainer.step, path)
         return trainer
 
     def _restore(self, content: Mapping[str, Any], path: Path) -> None:

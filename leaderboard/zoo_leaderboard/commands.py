@@ -157,9 +157,21 @@ class _TrainLines:
     def __call__(self, progress: Progress) -> None:
         import time
 
-        from zoo_leaderboard.progress import duration, number, seconds_left
+        from zoo_leaderboard.progress import (
+            duration,
+            metrics_text,
+            number,
+            preparing_text,
+            seconds_left,
+        )
 
         now = time.monotonic()
+        where = f"step {progress.step}/{progress.total_steps}"
+        if progress.preparing:
+            if now - self.last >= self.seconds:
+                self.last = now
+                click.echo(f"{where}  {preparing_text(progress)}")
+            return
         if progress.resumed and progress.steps_per_second == 0 and progress.score is None:
             click.echo(f"going on at step {progress.step} of {progress.total_steps}")
             return
@@ -167,10 +179,11 @@ class _TrainLines:
             return
         self.last, self.score = now, progress.score
         click.echo(
-            f"step {progress.step}/{progress.total_steps}  "
-            f"{progress.steps_per_second:.0f} steps/s  loss {number(progress.loss)}  "
+            f"{where}  {progress.steps_per_second:.0f} steps/s  loss {number(progress.loss)}  "
             f"score {number(progress.score)}  {duration(seconds_left(progress))} left"
         )
+        if len(progress.metrics) > 1:
+            click.echo(f"    {metrics_text(progress.metrics)}")
 
 
 @click.command()
@@ -184,6 +197,7 @@ def evaluate(
     run: Path, episodes: int, dataset: str | None, act: str | None, seed: int | None, device: str
 ) -> None:
     """Evaluate a run's folder, its result file, or a policy's or trainer's checkpoint."""
+    from zoo_leaderboard.progress import metrics_text
     from zoo_leaderboard.scoring import evaluate as evaluate_run
 
     found = evaluate_run(run, episodes=episodes, dataset=dataset, act=act, seed=seed, device=device)
@@ -196,6 +210,9 @@ def evaluate(
         click.echo(f"score {found.score:.1f} (reference: {found.reference.source})")
     else:
         click.echo("no score: the dataset has no reference scores")
+    for last in found.metrics:
+        means = f"mean over {last.steps} steps up to {last.step}"
+        click.echo(f"training, stage {last.stage}, {means}: {metrics_text(last.metrics)}")
 
 
 @click.group()

@@ -9,25 +9,26 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from zoo_core import SEMANTICS, Agent, GeneratorNoise, Recipe, Trainer
 from zoo_core import registry as registry_module
-from zoo_core.errors import BadCheckpoint, ZooError
+from zoo_core.errors import BadCheckpoint, Diverged, ZooError
 from zoo_core.noise import stream_seed
 from zoo_core.registry import Registry
-from zoo_core.training import Log
+from zoo_core.training import Log, Preparing
 from zoo_leaderboard import datasets
 from zoo_leaderboard.datasets.home import zoo_home
 from zoo_leaderboard.evaluation import Act, Evaluator, evaluation_steps
@@ -36,6 +37,7 @@ from zoo_leaderboard.planning import Job
 from zoo_leaderboard.result import (
     Evaluation,
     Failure,
+    Measured,
     Record,
     ReferenceScores,
     Result,
@@ -47,6 +49,15 @@ CHECKPOINT_SECONDS = 30.0
 """Between checkpoints, beside those at every evaluation."""
 REPORT_SECONDS = 0.5
 """Between progress reports; the steps between are measured, never part of the result."""
+MEASURED_STEPS = 100
+"""Before an evaluation or the end of a stage, the steps over which the record's metrics are means.
+
+Progress reports cover as many steps as the machine does in their time; these are always the same,
+and no checkpoint is written between them, so that an interrupted run records the same numbers.
+"""
+CHECKPOINT = "checkpoint.pt"
+EVALUATIONS = "evaluations.json"
+"""The files of a job that is not done, in its folder."""
 
 
 class Place(NamedTuple):
@@ -59,7 +70,7 @@ class Place(NamedTuple):
 
 
 class Progress(Record):
-    """What a job is doing; small enough for one atomic write to a pipe."""
+    """What a job is doing; without `metrics` small enough for one atomic write to a pipe."""
 
     step: int = 0
     total_steps: int = 0
@@ -69,6 +80,12 @@ class Progress(Record):
     score: float | None = None
     """Of the last evaluation."""
     resumed: bool = False
+    preparing: str = ""
+    """The stage whose columns are being drawn, while no step is done."""
+    prepared: float = 0.0
+    """The share of them that is done."""
+    metrics: dict[str, float] = Field(default_factory=dict)
+    """Means over the last steps."""
 
 
 Report = Callable[[Progress], None]
@@ -78,6 +95,7 @@ class _Saved(Record):
     """What a resumed job needs beside its checkpoint."""
 
     evaluations: tuple[Evaluation, ...] = ()
+    training: tuple[Measured, ...] = ()
     times: Times = Times(attempts=0)
 
 
@@ -94,6 +112,9 @@ class _Run:
     times: dict[str, float]
     attempts: int
     progress: Progress
+    training: list[Measured] = field(default_factory=list)
+    saved_at: float = field(default_factory=time.perf_counter)
+    told_at: float = 0.0
 
     @property
     def reference(self) -> ReferenceScores | None:
@@ -102,13 +123,26 @@ class _Run:
     def tell(self, **changes: Any) -> None:
         self.progress = self.progress.model_copy(update=changes)
         self.report(self.progress)
+        self.told_at = time.perf_counter()
+
+    def prepare(self, now: Preparing) -> None:
+        """Tells how far a stage's columns are, now and then."""
+        if not self.progress.preparing or time.perf_counter() - self.told_at >= REPORT_SECONDS:
+            self.tell(step=now.step, preparing=now.stage, prepared=now.share)
+
+    def save(self, trainer: Trainer) -> None:
+        """Writes the evaluations, then the checkpoint."""
+        self.save_evaluations()
+        trainer.save(self.place.work / CHECKPOINT)
+        self.saved_at = time.perf_counter()
 
     def save_evaluations(self) -> None:
         saved = _Saved(
             evaluations=tuple(self.evaluations),
+            training=tuple(self.training),
             times=Times(**self.times, attempts=self.attempts),
         )
-        write_atomically(self.place.work / "evaluations.json", saved.model_dump_json())
+        write_atomically(self.place.work / EVALUATIONS, saved.model_dump_json())
 
     def evaluate(self, evaluator: Evaluator, act: Act, name: str, step: int) -> None:
         episodes = evaluator(act)
@@ -134,6 +168,7 @@ class _Run:
             act=headline_of(self.recipe),
             external=job.external,
             evaluations=tuple(self.evaluations),
+            training=tuple(self.training),
             reference=self.reference,
             score=self.last_score(),
             times=Times(**self.times, attempts=self.attempts, finished_at=now()),
@@ -170,7 +205,8 @@ def execute(
     """Runs a job to its end, from its checkpoint where there is one.
 
     Raises:
-        Diverged: a loss, a parameter or an action is no longer finite.
+        Diverged: a loss, a parameter or an action is no longer finite; names the step and the last
+            good checkpoint, which stays in the job's folder.
         ZooError: the job's code or data are no longer what its key says, or it cannot run here.
     """
     started = time.perf_counter()
@@ -219,21 +255,33 @@ def _train(run: _Run, evaluator: Evaluator, started: float) -> None:
     )
     run.times["setup"] += time.perf_counter() - started
     run.tell(step=trainer.step, resumed=trainer.step > 0)
-    checkpoint = run.place.work / "checkpoint.pt"
     headline, others = recipe.acts[0].name, [act.name for act in recipe.acts[1:]]
     done = {e.step for e in run.evaluations}
-    for step in evaluation_steps(job.total_steps, job.ingredients.protocol):
+    evaluated = evaluation_steps(job.total_steps, job.ingredients.protocol)
+    stage_ends = itertools.accumulate(stage.steps for stage in recipe.stages)
+    for step in sorted({*evaluated, *stage_ends}):
         if step < trainer.step or step in done:
             continue
-        _advance(run, trainer, step, checkpoint)
+        _advance(run, trainer, step)
+        if step not in evaluated:
+            continue
+        if step > 0:
+            # The last step's losses say nothing of the parameters that it left, which are scored.
+            trainer.check()
         names = [headline, *others] if step == job.total_steps else [headline]
         agent = trainer.agent()
         for name in names:
-            run.evaluate(evaluator, _acting(agent, job, name, step), name, step)
+            try:
+                run.evaluate(evaluator, _acting(agent, job, name, step), name, step)
+            except Diverged as error:
+                known = run.progress.loss
+                loss = "" if known is None else f", after a loss of {known:g}"
+                raise trainer.diverged(f"{error} (act '{name}'{loss})", job.cell.seed) from error
         run.tell(score=run.last_score())
-        run.save_evaluations()
         if 0 < step < job.total_steps:
-            trainer.save(checkpoint)
+            run.save(trainer)
+        else:
+            run.save_evaluations()
     trainer.agent().save(run.place.agent)
 
 
@@ -243,30 +291,60 @@ def _columns_folder(job: Job) -> Path:
     return zoo_home() / "cache" / "columns" / sources[:16]
 
 
-def _advance(run: _Run, trainer: Trainer, goal: int, checkpoint: Path) -> None:
-    """Trains up to `goal`, in stretches short enough to report and to save in between."""
-    stretch, saved = 1, time.perf_counter()
+def _advance(run: _Run, trainer: Trainer, goal: int) -> None:
+    """Trains up to `goal`, in stretches short enough to report and to save in between, and keeps
+    the metrics of the last steps before it."""
+    stretch, begin = 1, max(trainer.step, goal - MEASURED_STEPS)
+    measured = _Means()
     while trainer.step < goal:
+        due = time.perf_counter() - run.saved_at > CHECKPOINT_SECONDS
+        if due and 0 < trainer.step <= begin:
+            run.save(trainer)
         began = time.perf_counter()
-        until = min(goal, trainer.step + stretch)
+        measuring = trainer.step >= begin
+        means = measured if measuring else _Means()
+        until = min(goal if measuring else begin, trainer.step + stretch)
         steps = until - trainer.step
-        logs: list[Log] = []
-        trainer.run(until, logs.append, log_every=until)
+        trainer.run(until, means.add, 1 if measuring else until, run.prepare)
         seconds = time.perf_counter() - began
         run.times["training"] += seconds
         run.tell(
             step=trainer.step,
             steps_per_second=steps / max(seconds, 1e-9),
             # The first term of the first update: enough to see a run go wrong.
-            loss=next(iter(logs[-1].metrics[0].values()), None) if logs else None,
+            loss=next(iter(means.values().values()), None),
+            metrics=means.values(),
+            preparing="",
+            prepared=0.0,
         )
         # Doubling finds the length of a stretch without one slow first step misleading it.
         wanted = max(1, int(steps * REPORT_SECONDS / max(seconds, 1e-9)))
         stretch = min(2 * stretch, wanted)
-        if time.perf_counter() - saved > CHECKPOINT_SECONDS and trainer.step < goal:
-            run.save_evaluations()
-            trainer.save(checkpoint)
-            saved = time.perf_counter()
+    if measured.stage:
+        found = Measured(
+            step=goal, stage=measured.stage, steps=goal - begin, metrics=measured.values()
+        )
+        run.training.append(found)
+
+
+class _Means:
+    """Means over reports, added up in their order so that interruptions change no digit."""
+
+    def __init__(self) -> None:
+        self.stage = ""
+        self._sums: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, log: Log) -> None:
+        """Takes a report in."""
+        self.stage = log.stage
+        for name, value in log.metrics[0].items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+            self._counts[name] = self._counts.get(name, 0) + 1
+
+    def values(self) -> dict[str, float]:
+        """Each metric's mean."""
+        return {name: total / self._counts[name] for name, total in self._sums.items()}
 
 
 def _acting(agent: Agent, job: Job, name: str, step: int) -> Act:
@@ -280,11 +358,11 @@ def _acting(agent: Agent, job: Job, name: str, step: int) -> Act:
 
 def _resumed(run: _Run) -> Trainer | None:
     """The trainer of the job's checkpoint, with the evaluations up to its step."""
-    checkpoint = run.place.work / "checkpoint.pt"
+    checkpoint = run.place.work / CHECKPOINT
     if not checkpoint.exists():
         return None
     try:
-        content = (run.place.work / "evaluations.json").read_bytes()
+        content = (run.place.work / EVALUATIONS).read_bytes()
         saved = _Saved.model_validate_json(content)
         trainer = Trainer.load(
             checkpoint,
@@ -296,9 +374,10 @@ def _resumed(run: _Run) -> Trainer | None:
     except (BadCheckpoint, ValidationError, OSError) as error:
         # A damaged checkpoint costs time and not the run: it is kept aside for whoever asks.
         print(f"starting anew: {error}", flush=True)
-        os.replace(checkpoint, checkpoint.with_name("checkpoint.pt.damaged"))
+        os.replace(checkpoint, checkpoint.with_name(f"{CHECKPOINT}.damaged"))
         return None
     run.evaluations = [e for e in saved.evaluations if e.step <= trainer.step]
+    run.training = [m for m in saved.training if m.step <= trainer.step]
     run.times = saved.times.model_dump(include={"training", "evaluation", "setup"})
     run.attempts = saved.times.attempts + 1
     return trainer
@@ -318,6 +397,12 @@ def _external(run: _Run, evaluator: Evaluator, started: float) -> None:
     run.tell(step=job.total_steps, score=run.last_score())
 
 
+def forget(work: Path) -> None:
+    """Removes the checkpoint and the evaluations of a job that is to start from scratch."""
+    for name in (CHECKPOINT, EVALUATIONS):
+        (work / name).unlink(missing_ok=True)
+
+
 def failed(job: Job, failure: Failure, work: Path | None = None) -> Result:
     """The record of a job that has no score.
 
@@ -329,7 +414,7 @@ def failed(job: Job, failure: Failure, work: Path | None = None) -> Result:
     saved = _Saved()
     if work is not None:
         with contextlib.suppress(OSError, ValidationError):
-            saved = _Saved.model_validate_json((work / "evaluations.json").read_bytes())
+            saved = _Saved.model_validate_json((work / EVALUATIONS).read_bytes())
     return Result(
         key=job.key,
         track=job.track,
@@ -340,6 +425,7 @@ def failed(job: Job, failure: Failure, work: Path | None = None) -> Result:
         act=saved.evaluations[0].act if saved.evaluations else "",
         external=job.external,
         evaluations=saved.evaluations,
+        training=saved.training,
         failure=failure,
         times=saved.times.model_copy(update={"finished_at": now()}),
         machine=machine(job.device),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -65,6 +66,16 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
 
+def preparing_text(progress: Progress) -> str:
+    """How far the columns of a stage are that is about to begin."""
+    return f"preparing stage '{progress.preparing}': {progress.prepared:.0%}"
+
+
+def metrics_text(metrics: Mapping[str, float]) -> str:
+    """Metrics in one line: `behaviour/nll 1.25  behaviour/held_out 1.31`."""
+    return "  ".join(f"{name} {number(value)}" for name, value in metrics.items())
+
+
 class _Counting(Display):
     """What both displays share: how many jobs are over, and the line that says so."""
 
@@ -106,12 +117,18 @@ class Plain(_Counting):
     @override
     def progress(self, job: Job, progress: Progress) -> None:
         now = time.monotonic()
-        if progress.resumed and progress.steps_per_second == 0 and progress.score is None:
+        due = now - self._told.get(job.key, 0.0) >= PLAIN_SECONDS
+        where = f"step {progress.step}/{progress.total_steps}"
+        if progress.preparing:
+            if due:
+                self._told[job.key] = now
+                self._line(f"{job.cell}: {where}, {preparing_text(progress)}")
+        elif progress.resumed and progress.steps_per_second == 0 and progress.score is None:
             self._line(f"{job.cell}: goes on at step {progress.step} of {progress.total_steps}")
-        elif now - self._told.get(job.key, 0.0) >= PLAIN_SECONDS:
+        elif due:
             self._told[job.key] = now
             self._line(
-                f"{job.cell}: step {progress.step}/{progress.total_steps}, "
+                f"{job.cell}: {where}, "
                 f"{progress.steps_per_second:.0f} steps/s, loss {number(progress.loss)}, "
                 f"score {number(progress.score)}, {duration(seconds_left(progress))} left"
             )
@@ -188,7 +205,8 @@ class LiveTable(_Counting):
             table.add_row(
                 Text(str(job.cell)),
                 ProgressBar(total=max(progress.total_steps, 1), completed=progress.step, width=12),
-                str(progress.step),
+                f"{progress.step}"
+                + (f" (preparing {progress.prepared:.0%})" if progress.preparing else ""),
                 f"{progress.steps_per_second:.0f}",
                 number(progress.loss),
                 number(progress.score),

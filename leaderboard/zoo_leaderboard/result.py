@@ -66,6 +66,18 @@ class Evaluation(Record):
         return math.fsum(self.returns) / len(self.returns)
 
 
+class Measured(Record):
+    """The training's losses and other metrics just before an evaluation or the end of a stage."""
+
+    step: int
+    """Steps done over all stages."""
+    stage: str
+    steps: int
+    """How many of the last steps the means are over."""
+    metrics: dict[str, float]
+    """Each metric's mean over those of the steps that have it, such as `critic/td`."""
+
+
 class Failure(Record):
     """Why a run has no score."""
 
@@ -176,6 +188,8 @@ class Result(Record):
     """Whether a learner outside the core trained it (`AlgorithmSpec.fit`)."""
     evaluations: tuple[Evaluation, ...] = ()
     """In order of steps; the headline first at the last step."""
+    training: tuple[Measured, ...] = ()
+    """The course of the metrics, in order of steps; empty in records of older versions."""
     reference: ReferenceScores | None = None
     """None where the dataset has no reference scores: scores are then raw returns."""
     score: float | None = None
@@ -186,6 +200,11 @@ class Result(Record):
     """Hardware, device, threads and engine."""
     versions: dict[str, str] = Field(default_factory=dict)
     """Python's and every involved distribution's."""
+
+    @property
+    def last_metrics(self) -> tuple[Measured, ...]:
+        """The last metrics of each stage, in the order of the stages."""
+        return tuple({measured.stage: measured for measured in self.training}.values())
 
     def curve(self, act: str | None = None) -> list[tuple[int, float]]:
         """(step, score) of every evaluation of a way of acting; none for the headline."""

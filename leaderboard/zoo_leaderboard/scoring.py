@@ -16,7 +16,7 @@ from zoo_core.training import usable_device
 from zoo_leaderboard import datasets
 from zoo_leaderboard.evaluation import Evaluator
 from zoo_leaderboard.execution import reference_of
-from zoo_leaderboard.result import Protocol, ReferenceScores, Result
+from zoo_leaderboard.result import Measured, Protocol, ReferenceScores, Result
 from zoo_leaderboard.store import Damaged, agent_beside, read
 from zoo_leaderboard.training import AGENT, RECORD
 
@@ -32,6 +32,8 @@ class Evaluated(NamedTuple):
     lengths: tuple[int, ...]
     """Every episode's steps."""
     reference: ReferenceScores | None
+    metrics: tuple[Measured, ...] = ()
+    """The training's last metrics by stage, where there is a record that has them."""
 
     @property
     def mean_return(self) -> float:
@@ -100,7 +102,13 @@ def evaluate(
         played = evaluator(lambda observations: agent.act(observations, noise, chosen))
     reference = reference_of(found)
     return Evaluated(
-        agent.recipe.name, found.name, chosen, played.returns, played.lengths, reference
+        agent.recipe.name,
+        found.name,
+        chosen,
+        played.returns,
+        played.lengths,
+        reference,
+        record.last_metrics if record else (),
     )
 
 

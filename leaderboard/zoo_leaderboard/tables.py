@@ -118,9 +118,27 @@ def heading_lines(board: Board) -> list[str]:
     return lines
 
 
+def _held_out_lines(board: Board) -> list[str]:
+    """Where an update reports the metric `held_out`, its last losses on data learnt and not."""
+    lines: list[str] = []
+    for row in board.rows:
+        for dataset in board.datasets:
+            for metrics in _metrics(row.entry(dataset)).values():
+                for name in (name for name in metrics if name.endswith("/held_out")):
+                    update = name.removesuffix("held_out")
+                    means = {
+                        own: mean([value for value in values if value is not None])
+                        for own, values in metrics.items()
+                        if own.startswith(update)
+                    }
+                    texts = ", ".join(f"{own} {value:.4g}" for own, value in means.items())
+                    lines.append(f"Held-out error of {row.label} on {dataset}: {texts}.")
+    return lines
+
+
 def _footers(board: Board, notes: Notes) -> list[str]:
     shown = set(notes.texts)
-    lines = notes.lines()
+    lines = [*notes.lines(), *_held_out_lines(board)]
     if any(entry.stale for row in board.rows for entry in row.entries.values()):
         lines.append(f"{STALE} made by code, data or settings that have changed since; not ranked.")
     lines += [str(d) for d in board.damaged if str(d) not in shown]
@@ -225,6 +243,19 @@ def latex(board: Board) -> str:
     )
 
 
+def _metrics(entry: Entry) -> dict[str, dict[str, list[float | None]]]:
+    """The training's last metrics by stage and name: a value per finished seed, none where its
+    record lacks the metric."""
+    seeds = sorted(entry.finished)
+    found: dict[str, dict[str, list[float | None]]] = {}
+    for position, seed in enumerate(seeds):
+        for last in entry.finished[seed].last_metrics:
+            for name, value in last.metrics.items():
+                values = found.setdefault(last.stage, {}).setdefault(name, [None] * len(seeds))
+                values[position] = value
+    return found
+
+
 def _numbers(row: Row, dataset: str, board: Board) -> dict[str, Any]:
     entry, reference = row.entry(dataset), board.references.get(dataset)
     values = entry.values()
@@ -238,6 +269,7 @@ def _numbers(row: Row, dataset: str, board: Board) -> dict[str, Any]:
         "mean_of_last_3": mean(entry.values(last_mean)) if values else None,
         "best_over_time": mean(entry.values(best)) if values else None,
         "return_mean": mean(entry.values(final)) if values else None,
+        "metrics": _metrics(entry),
         "failed": {str(seed): reason for seed, reason in sorted(entry.failed.items())},
         "stale": {
             str(seed): {"score": result.score, "changed": why}

@@ -11,7 +11,15 @@ from typing import Any
 
 from zoo_core.errors import Diverged
 from zoo_leaderboard.events import write_event
-from zoo_leaderboard.execution import Place, Progress, Report, execute, failed
+from zoo_leaderboard.execution import (
+    CHECKPOINT,
+    Place,
+    Progress,
+    Report,
+    execute,
+    failed,
+    forget,
+)
 from zoo_leaderboard.planning import Job
 from zoo_leaderboard.result import Failure, Result
 from zoo_leaderboard.store import Store
@@ -36,8 +44,10 @@ def work_on(message: dict[str, Any], events: int) -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def report(progress: Progress) -> None:
+        # However many metrics a plugin has, an event must fit an atomic write.
+        told = progress.model_dump(exclude={"metrics"})
         try:
-            write_event(events, {"event": "progress", "id": message["id"], **progress.model_dump()})
+            write_event(events, {"event": "progress", "id": message["id"], **told})
         except OSError:
             # The runner is gone: this is an interruption and no failure of the job, so that it
             # leaves no record, and the next run goes on from the checkpoint.
@@ -52,12 +62,19 @@ def work_on(message: dict[str, Any], events: int) -> int:
             store.clear(job.key)
             return DONE
         place = Place(store.agent_path(job.cell, job.key), store.unfinished(job.key))
+        if isinstance(found, Result) and _diverged(found):
+            # It would only come again from the checkpoint that was kept for whoever looks into it.
+            forget(place.work)
         result = attempt(job, place, report)
         store.put(result)
-        if result.failure is None or result.failure.kind == "diverged":
-            # A divergence would only come again from its checkpoint.
+        kept = _diverged(result) and (place.work / CHECKPOINT).exists()
+        if result.failure is None or (_diverged(result) and not kept):
             store.clear(job.key)
     return DONE if result.failure is None else FAILED
+
+
+def _diverged(result: Result) -> bool:
+    return result.failure is not None and result.failure.kind == "diverged"
 
 
 def attempt(job: Job, place: Place, report: Report) -> Result:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from zoo_core import Agent, GeneratorNoise, drawn_actions, resolve
-from zoo_core.drawing import ROWS
+from zoo_core.drawing import ROWS, reported
 from zoo_core.testing import toy_data
 
 DATA = toy_data()
@@ -54,3 +54,16 @@ def test_a_bar_shows_the_progress_of_several_batches_on_a_terminal(
     output = stream.getvalue()
     assert ("100%" in output) is shown
     assert (f"drawing 3 actions for each of {len(DATA.observations)}" in output) is shown
+
+
+def test_a_listener_is_told_the_share_done_and_replaces_the_bar(agent, monkeypatch):
+    monkeypatch.setattr("zoo_core.drawing.ROWS", 1 + len(DATA.observations) // 4)
+    stream, told = Terminal(), []
+    monkeypatch.setattr(sys, "stderr", stream)
+    with torch.no_grad(), reported(told.append):
+        heard = drawn_actions(agent, DATA, noise(), 3)
+    assert told == [0.25, 0.5, 0.75, 1.0]
+    assert stream.getvalue() == ""
+    with torch.no_grad():
+        assert torch.equal(heard, drawn_actions(agent, DATA, noise(), 3))
+    assert len(told) == 4

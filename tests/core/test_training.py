@@ -17,6 +17,7 @@ from zoo_core import (
     Term,
     Trainer,
     ZooError,
+    drawn_actions,
     resolve,
 )
 from zoo_core.recipe import BoundLoss
@@ -254,6 +255,73 @@ def test_a_resumed_run_that_diverges_names_where_it_began(tmp_path):
     resumed = Trainer.load(tmp_path / "start.pt", recipe(settings), DATA)
     with pytest.raises(Diverged, match=r"last good checkpoint is .*start\.pt of step 0"):
         resumed.run(log_every=10)
+
+
+def test_ruined_parameters_are_never_the_last_good_checkpoint(tmp_path):
+    """The step's own loss, taken before it, is finite, and so are the parameters that it left."""
+    settings = ["steps=200", "lr=1e37", "critic.hidden=8", "sampler.hidden=8"]
+    run = Trainer(resolve("td3_bc", settings), DATA)
+    path = tmp_path / "run.pt"
+    run.save(path)
+    run.run(1)
+    assert all(parameter.isfinite().all() for parameter in run.agent().parameters())
+    for end in (lambda: run.save(path), run.check, run.run):
+        with pytest.raises(Diverged, match=r"critic/.*last good checkpoint is .*run\.pt of step 0"):
+            end()
+    # The sound file is still there.
+    assert Trainer.load(path, resolve("td3_bc", settings), DATA).step == 0
+
+
+@pytest.mark.parametrize("engine", ["solo", "vmap"])
+@pytest.mark.parametrize(
+    ("path", "shown"), [("sampler.net", "sampler"), ("target.value.head", "target.value")]
+)
+def test_parameters_that_are_not_finite_are_not_saved(tmp_path, engine, path, shown):
+    run = trainer(engine=engine).run(until=4)
+    agent = run.agent()
+    with torch.no_grad():
+        next(agent.part(path).parameters()).view(-1)[-1] = float("nan")
+    if engine == "vmap":
+        run.engine._restack()
+    with pytest.raises(Diverged, match=rf"the part '{shown}' is not finite .* by step 4 \(seed 0"):
+        run.save(tmp_path / "run.pt")
+    assert not (tmp_path / "run.pt").exists()
+
+
+def test_a_checkpoint_that_nobody_checked_is_not_called_good(tmp_path, monkeypatch):
+    settings = "first.value.optimizer.value.lr=1e300"
+    run = trainer(settings).run(until=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "check", lambda self: None)
+        run.save(tmp_path / "run.pt")
+    resumed = Trainer.load(tmp_path / "run.pt", recipe(settings), DATA)
+    assert resumed.saved is None
+    with pytest.raises(Diverged) as caught:
+        resumed.run(log_every=10)
+    assert "checkpoint" not in str(caught.value)
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_a_check_changes_nothing(seeds):
+    whole, looked = trainer(seeds=seeds).run(), trainer(seeds=seeds)
+    for step in range(0, 31, 3):
+        looked.run(until=step).check()
+    for position in range(len(seeds)):
+        assert equal(state(whole.agent(position)), state(looked.agent(position)))
+
+
+def test_preparing_is_told_by_stage_and_share(monkeypatch):
+    monkeypatch.setattr("zoo_core.drawing.ROWS", 1 + len(DATA.observations) // 4)
+
+    def prepare(agent, data, noise):
+        return {"offset": drawn_actions(agent, data, noise, 2).sum((1, 2))}
+
+    told = []
+    run = trainer(seeds=(0, 1))
+    object.__setattr__(run.recipe.stages[1], "prepare", prepare)
+    run.run(until=15, preparing=told.append)
+    assert {(one.step, one.stage) for one in told} == {(10, "second")}
+    assert [one.share for one in told] == [i / 8 for i in range(1, 9)]
 
 
 def test_values_beyond_any_return_are_a_divergence():

@@ -1,6 +1,7 @@
 """The commands, in this process: what they print, and one line with code 2 for mistakes."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -54,6 +55,18 @@ def test_datasets_lists_what_there_is(zoo):
     (line,) = [line for line in out.splitlines() if line.startswith(BANDIT)]
     assert "80" in line
     assert "0.4225 to 5" in line
+
+
+def test_train_and_evaluate_print_the_trainings_metrics(zoo):
+    options = ["--set", "steps=40", "--episodes", 2, "--evaluations", 1]
+    code, out, err = zoo("train", "draws", BANDIT, *options, "--out", "run")
+    assert code == 0, err
+    (line,) = {line for line in out.splitlines() if line.startswith("    ")}
+    assert re.fullmatch(r"    actor/trouble_steady \S+  actor/twice \S+", line)
+    code, out, _ = zoo("evaluate", "run", "--episodes", 2)
+    assert code == 0
+    assert "training, stage before, mean over 10 steps up to 10: actor/trouble_steady " in out
+    assert "training, stage train, mean over 30 steps up to 40: actor/trouble_steady " in out
 
 
 def test_train_leaves_a_record_and_a_policy_and_does_not_train_twice(run, zoo):

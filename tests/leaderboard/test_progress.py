@@ -1,11 +1,12 @@
 import io
 
+import pytest
 from rich.console import Console
 from synthetic import synthetic
 
 from zoo_leaderboard.execution import Progress
 from zoo_leaderboard.planning import Job
-from zoo_leaderboard.progress import LiveTable, Plain, choose_display, duration
+from zoo_leaderboard.progress import LiveTable, Plain, choose_display, duration, metrics_text
 
 
 def job_of(result):
@@ -54,6 +55,41 @@ def test_plain_lines_tell_that_a_run_goes_on():
     resumed = Progress(step=30, total_steps=100, resumed=True)
     text = shown(Plain, lambda display: display.progress(job_of(result), resumed))
     assert text == "bc on a-v0, seed 0: goes on at step 30 of 100\n"
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_stage_that_is_prepared_is_shown_now_and_then(monkeypatch, resumed):
+    result = synthetic("qgpo", "a-v0", 0)
+    clock = iter([100.0, 101.0, 116.0])
+    shares = (0.1, 0.2, 0.375)
+
+    def tell(display):
+        monkeypatch.setattr(display, "tick", lambda: None, raising=False)
+        monkeypatch.setattr("zoo_leaderboard.progress.time.monotonic", lambda: next(clock))
+        for share in shares:
+            display.progress(
+                job_of(result),
+                Progress(
+                    step=40, total_steps=100, preparing="train", prepared=share, resumed=resumed
+                ),
+            )
+        monkeypatch.undo()
+
+    assert shown(Plain, tell).splitlines() == [
+        f"qgpo on a-v0, seed 0: step 40/100, preparing stage 'train': {share}"
+        for share in ("10%", "38%")
+    ]
+
+    def live(display):
+        half = Progress(step=40, total_steps=100, preparing="train", prepared=0.375)
+        display.progress(job_of(result), half)
+        display.tick()
+
+    assert "40 (preparing 38%)" in shown(LiveTable, live)
+
+
+def test_metrics_are_one_short_line():
+    assert metrics_text({"a/nll": 1.25, "a/held_out": 1 / 3}) == "a/nll 1.25  a/held_out 0.3333"
 
 
 def test_the_live_table_shows_every_column():

@@ -1,6 +1,7 @@
 """Real processes: jobs that fail in every way, and the store that they leave behind."""
 
 import os
+import re
 import signal
 import threading
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 from worlds import BANDIT, processes_with
 
 import zoo_leaderboard
-from zoo_core import ZooError
+from zoo_core import Agent, Trainer, ZooError
+from zoo_leaderboard.datasets import find
 from zoo_leaderboard.planning import plan, review
 from zoo_leaderboard.progress import Display
 from zoo_leaderboard.result import Protocol
@@ -74,6 +76,49 @@ def test_a_job_that_fails_costs_its_own_cell_and_nothing_else(world):
     summary = zoo_leaderboard.run(TRACK, algorithms=["steady", "raises"], store=store)
     assert (summary.finished, summary.already, len(summary.failures)) == (0, 1, 1)
     assert before == {p: p.stat().st_mtime_ns for p in before}
+
+
+def test_a_diverged_job_keeps_its_last_good_checkpoint_until_it_is_retried(world):
+    store = Store(world / "runs")
+    often = TRACK.model_copy(update={"protocol": Protocol(episodes=2, evaluations=10)})
+    options = {"algorithms": ["diverges"], "store": store, "display": (seen := KillAt(0, ""))}
+    assert not zoo_leaderboard.run(often, **options).ok
+    ((result,), _) = store.load()
+    named = re.search(r"the last good checkpoint is (\S+) of step (\d+)$", result.failure.reason)
+    assert int(named[2]) in range(1, result.failure.step + 1)
+    agent = Agent.load(named[1])
+    assert all(parameter.isfinite().all() for parameter in agent.parameters())
+    (job,) = plan(often, algorithms=["diverges"])
+    recipe, data = job.recipe(), find(BANDIT).data
+    assert Trainer.load(named[1], recipe, data).step == int(named[2])
+
+    # Left alone by a plain run; from scratch by a retry.
+    assert not zoo_leaderboard.run(often, **options).ok
+    assert Path(named[1]).exists()
+    seen.steps.clear()
+    assert not zoo_leaderboard.run(often, **options, retry_failed=True).ok
+    assert seen.steps[0] == 0
+    ((again,), _) = store.load()
+    assert again.times.attempts == 1
+    assert [e.step for e in again.evaluations] == [e.step for e in result.evaluations]
+    assert Path(named[1]).exists()
+
+
+class Told(Display):
+    """Keeps what it is told of the stage that is prepared."""
+
+    def __init__(self):
+        self.preparing = []
+
+    def progress(self, job, progress):
+        self.preparing.append((progress.step, progress.preparing, progress.prepared))
+
+
+def test_workers_tell_how_far_a_stages_columns_are(world):
+    display = Told()
+    assert zoo_leaderboard.run(TRACK, algorithms=["draws"], store=world / "r", display=display).ok
+    assert [told for told in display.preparing if told[1]] == [(25, "train", 1.0)]
+    assert display.preparing[-1] == (100, "", 0.0)
 
 
 def test_two_runners_share_a_store_and_no_job_runs_twice(world):

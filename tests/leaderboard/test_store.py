@@ -1,3 +1,4 @@
+import json
 import os
 import stat
 import subprocess
@@ -7,7 +8,7 @@ import pytest
 from synthetic import synthetic
 
 from zoo_core import ZooError
-from zoo_leaderboard.result import Cell, Ingredients, Protocol, Result
+from zoo_leaderboard.result import Cell, Ingredients, Measured, Protocol, Result
 from zoo_leaderboard.store import Damaged, Store, read, write_atomically
 
 
@@ -24,6 +25,17 @@ def test_a_result_comes_back_as_it_was(store):
     assert store.get(result.cell, "0" * 32) is None
     assert path.is_relative_to(store.root / "results" / "bc")
     assert stat.S_IMODE(path.stat().st_mode) & 0o044 == 0o044
+
+
+def test_a_record_from_before_there_were_metrics_still_loads(store):
+    measured = Measured(step=100, stage="train", steps=100, metrics={"a/nll": 0.5})
+    result = synthetic("bc", "a-v0", 0, training=(measured,))
+    path = store.put(result)
+    assert store.get(result.cell, result.key).last_metrics == (measured,)
+    content = json.loads(path.read_text())
+    del content["training"]
+    path.write_text(json.dumps(content))
+    assert store.get(result.cell, result.key) == result.model_copy(update={"training": ()})
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from zoo_core import UnknownName, ZooError
 from zoo_leaderboard import tables
 from zoo_leaderboard.board import load
 from zoo_leaderboard.plots import MARKERS, PALETTE, styles
-from zoo_leaderboard.result import Cell
+from zoo_leaderboard.result import Cell, Measured
 from zoo_leaderboard.store import Store
 from zoo_leaderboard.track import Track
 
@@ -147,6 +147,34 @@ def test_csv_and_json_hold_the_same_numbers(full):
         assert float(line["iqm"]) == row["aggregate"]["iqm"]["value"]
     assert content["reduced"] is True
     assert content["aggregated_datasets"] == ["a-v0", "b/c-v1"]
+
+
+def test_the_last_metrics_are_in_json_and_held_out_errors_below_the_table(tmp_path):
+    def measured(step, **metrics):
+        own = {f"behaviour/{name}": value for name, value in metrics.items()}
+        return Measured(step=step, stage="clone", steps=10, metrics=own)
+
+    after = Measured(step=100, stage="train", steps=10, metrics={"critic/td": 0.5})
+    first = (measured(20, nll=9.0, held_out=9.0), measured(40, nll=1.0, held_out=1.5), after)
+    second = (measured(40, nll=2.0, held_out=4.0), after)
+    found = board(
+        tmp_path,
+        synthetic("qgpo", "a-v0", 0, training=first),
+        synthetic("qgpo", "a-v0", 1, training=second),
+        # Of an older version.
+        synthetic("qgpo", "a-v0", 2),
+        synthetic("bc", "a-v0", 0, training=(after,)),
+    )
+    cells = {row["row"]: row["cells"][0] for row in json.loads(found.table("json"))["rows"]}
+    assert cells["qgpo"]["metrics"] == {
+        "clone": {"behaviour/nll": [1.0, 2.0, None], "behaviour/held_out": [1.5, 4.0, None]},
+        "train": {"critic/td": [0.5, 0.5, None]},
+    }
+    assert cells["bc"]["metrics"] == {"train": {"critic/td": [0.5]}}
+    below = found.table().replace("\\", "").splitlines()
+    line = "Held-out error of qgpo on a-v0: behaviour/nll 1.5, behaviour/held_out 2.75."
+    assert sum(line in own for own in below) == 1
+    assert sum("Held-out" in own for own in below) == 1
 
 
 def test_latex_is_balanced_and_escaped(tmp_path):

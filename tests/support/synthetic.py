@@ -29,6 +29,7 @@ def synthetic(
     external=False,
     sources=None,
     finished_at="2026-01-01T00:00:00+00:00",
+    training=(),
 ):
     """A result with these headline scores, evenly spaced over 100 steps."""
     ingredients = Ingredients(
@@ -63,6 +64,7 @@ def synthetic(
         act="act",
         external=external,
         evaluations=() if failure else evaluations,
+        training=training,
         reference=reference,
         score=score,
         failure=Failure(kind="error", reason=failure) if failure else None,

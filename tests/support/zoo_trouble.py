@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 
 from pydantic import NonNegativeFloat
 
@@ -22,6 +23,7 @@ from zoo_core import (
     Term,
     Transitions,
     Update,
+    drawn_actions,
     hookimpl,
 )
 
@@ -69,7 +71,7 @@ def loss_spec(kind):
                 misbehave(kind)
                 if kind == "diverges":
                     return value * float("nan")
-            return value
+            return value, {"twice": 2.0 * value}
 
         return loss
 
@@ -96,6 +98,21 @@ def algorithm(kind):
     )
 
 
+def draws(agent, data, noise):
+    return {"drawn": drawn_actions(agent, data, noise, 2)}
+
+
+def drawing():
+    """Draws actions for each observation before its second stage."""
+
+    def stages(config):
+        (stage,) = algorithm("steady").stages(config)
+        first = replace(stage, name="before", steps=config.steps // 4)
+        return (first, replace(stage, steps=config.steps - first.steps, prepare=draws))
+
+    return replace(algorithm("steady"), name="draws", stages=stages)
+
+
 def fit(config, data, seed, device):
     return lambda observations: observations.new_zeros(len(observations), data.space.action_dim)
 
@@ -112,4 +129,4 @@ def zoo_losses():
 def zoo_algorithms():
     cite = Citation("Outside", "Nobody", 2026, "https://example.org")
     external = AlgorithmSpec("outsider", AlgorithmConfig, cite, fit=fit)
-    return [*(algorithm(kind) for kind in KINDS), external]
+    return [*(algorithm(kind) for kind in KINDS), drawing(), external]

@@ -1,0 +1,120 @@
+"""One job in this process: what its record keeps, and what its failures say."""
+
+import json
+
+import pytest
+import torch
+from worlds import BANDIT
+
+import zoo_leaderboard
+from zoo_core import Diverged, Trainer
+from zoo_leaderboard import execution
+from zoo_leaderboard.datasets import find
+from zoo_leaderboard.planning import single
+from zoo_leaderboard.result import Result
+from zoo_leaderboard.track import load_track
+
+OPTIONS = {"episodes": 2, "evaluations": 2}
+
+
+class Stop(Exception):
+    pass
+
+
+def test_metrics_are_kept_before_evaluations_and_at_the_ends_of_stages(world):
+    result = zoo_leaderboard.train(
+        "draws", BANDIT, settings={"steps": 400}, out="run", **OPTIONS
+    ).result
+    assert [(m.step, m.stage, m.steps) for m in result.training] == [
+        (100, "before", 100),
+        (200, "train", 100),
+        (400, "train", 100),
+    ]
+    assert result.last_metrics == (result.training[0], result.training[2])
+    for measured in result.training:
+        loss = measured.metrics["actor/trouble_steady"]
+        assert measured.metrics["actor/twice"] == pytest.approx(2.0 * loss)
+    assert Result.model_validate_json((world / "run" / "result.json").read_bytes()) == result
+
+
+def test_metrics_are_the_means_over_their_steps(world):
+    result = zoo_leaderboard.train(
+        "steady", BANDIT, settings={"steps": 150}, out="run", episodes=2, evaluations=1
+    ).result
+    job = single("steady", BANDIT, settings={"steps": 150})
+    logs = []
+    Trainer(job.recipe(), find(BANDIT).data).run(50).run(150, logs.append)
+    (last,) = result.training
+    assert last.metrics == pytest.approx(dict(logs[-1].metrics[0]), rel=1e-12)
+
+
+@pytest.mark.parametrize("stop", [40, 130, 180, 260])
+def test_an_interrupted_run_keeps_the_same_metrics(world, monkeypatch, stop):
+    """Wherever checkpoints fall: one at every chance."""
+    monkeypatch.setattr(execution, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(execution, "REPORT_SECONDS", 0.005)
+    options = {"settings": {"steps": 300}, **OPTIONS}
+    whole = zoo_leaderboard.train("draws", BANDIT, out="whole", **options).result
+
+    def interrupt(progress):
+        if progress.step >= stop:
+            raise Stop
+
+    with pytest.raises(Stop):
+        zoo_leaderboard.train("draws", BANDIT, out="part", report=interrupt, **options)
+    steps = []
+    part = zoo_leaderboard.train(
+        "draws", BANDIT, out="part", report=lambda p: steps.append(p.step), **options
+    ).result
+    assert part.training == whole.training
+    if stop > 75:
+        assert steps[0] > 0
+
+
+def test_an_action_that_is_not_finite_tells_step_loss_and_checkpoint(world, monkeypatch):
+    def acting(agent, job, name, step):
+        return lambda observations: observations.new_full((len(observations), 2), bad[step])
+
+    bad = {0: 0.0, 30: 0.0, 60: float("nan")}
+    monkeypatch.setattr(execution, "_acting", acting)
+    with pytest.raises(Diverged) as caught:
+        zoo_leaderboard.train("steady", BANDIT, settings={"steps": 60}, out="run", **OPTIONS)
+    text = str(caught.value)
+    assert "'steady' diverged: the policy gave an action that is not finite (act 'act'" in text
+    assert "after a loss of 0." in text
+    assert "by step 60 (seed 0)" in text
+    assert text.endswith("the last good checkpoint is run/unfinished/checkpoint.pt of step 30")
+    assert (world / "run" / "unfinished" / "checkpoint.pt").exists()
+
+
+def test_parameters_that_the_last_step_ruined_are_not_scored(world):
+    settings = {"steps": 1, "train.actor.optimizer.sampler.lr": 1e38}
+    with pytest.raises(Diverged, match=r"the part 'sampler' is not finite .* by step 1 "):
+        zoo_leaderboard.train("steady", BANDIT, settings=settings, out="run", **OPTIONS)
+
+
+def test_qgpos_held_out_error_is_in_the_record(home, tmp_path, monkeypatch):
+    pytest.importorskip("zoo_qgpo")
+    monkeypatch.setenv("ZOO_HOME", str(home))
+    assert load_track("demo").values("qgpo", BANDIT)["held_out"] == 0.05
+    small = {"sampler.hidden": 8, "sampler.energy_hidden": 8, "critic.hidden": 8, "samples": 2}
+    small |= {"steps": 40, "batch_size": 8, "behaviour_batch_size": 64, "sampler.steps": 2}
+    shown = []
+    trained = zoo_leaderboard.train(
+        "qgpo",
+        BANDIT,
+        settings={**small, "scales": [3.0], "held_out": 0.05},
+        out=tmp_path / "run",
+        report=shown.append,
+        **OPTIONS,
+    )
+    clone, train, guide = trained.result.last_metrics
+    assert (clone.stage, train.stage, guide.stage) == ("clone", "train", "guide")
+    assert clone.metrics["behaviour/held_out"] > 0.0
+    assert set(clone.metrics) == {"behaviour/nll", "behaviour/held_out"}
+    assert any("behaviour/held_out" in progress.metrics for progress in shown)
+    evaluated = zoo_leaderboard.evaluate(tmp_path / "run", episodes=2)
+    assert evaluated.metrics == (clone, train, guide)
+    content = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert content["training"][0]["stage"] == "clone"
+    assert torch.isfinite(torch.tensor(list(clone.metrics.values()))).all()
