@@ -1,5 +1,7 @@
 """A process that times another library's updates: reads a number of steps, writes seconds.
 
+Its first line is `ready` and the GFLOP of the matrix products of one update.
+
 `peers.py d3rlpy TD3PlusBC THREADS`, or `peers.py diffusion diffusion_ql CLONE THREADS`.
 """
 
@@ -7,19 +9,39 @@ import os
 import sys
 import time
 from collections.abc import Callable
-
-# What the peer prints while it is imported must not reach the answers.
-ANSWERS = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)
+from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 OBSERVATIONS, ACTIONS, BATCH = 11, 3, 256
 
 
+def equal_settings(name: str) -> dict[str, Any]:
+    """What is set of d3rlpy's algorithm to do the work of ours; the rest of its defaults does."""
+    import d3rlpy
+
+    def encoder(*widths: int) -> Any:
+        return d3rlpy.models.VectorEncoderFactory(hidden_units=list(widths), activation="relu")
+
+    if name == "TD3PlusBC":
+        return {"observation_scaler": d3rlpy.preprocessing.StandardObservationScaler()}
+    if name == "CQL":
+        # Without a learning rate the multiplier stays 1, and the weight is fixed as ours.
+        fixed = {"alpha_learning_rate": 0.0, "initial_alpha": 1.0, "conservative_weight": 5.0}
+        networks = {
+            f"{part}_encoder_factory": encoder(256, 256, 256) for part in ("actor", "critic")
+        }
+        return {**fixed, **networks, "n_action_samples": 10}
+    if name == "BCQ":
+        networks = {f"{part}_encoder_factory": encoder(400, 300) for part in ("actor", "critic")}
+        return {**networks, "imitator_encoder_factory": encoder(750, 750), "n_action_samples": 10}
+    return {}
+
+
 def d3rlpy_updates(name: str) -> Callable[[int], None]:
-    """d3rlpy's algorithm with its defaults, sampling from a replay buffer as its `fit` does."""
+    """d3rlpy's algorithm, sampling from a replay buffer as its `fit` does."""
     import d3rlpy
 
     rng = np.random.default_rng(0)
@@ -34,8 +56,7 @@ def d3rlpy_updates(name: str) -> Callable[[int], None]:
     ]
     buffer = d3rlpy.dataset.create_infinite_replay_buffer(episodes)
     kind = getattr(d3rlpy.algos, f"{name}Config")
-    scaler = {"observation_scaler": d3rlpy.preprocessing.StandardObservationScaler()}
-    algorithm = kind(batch_size=BATCH, **(scaler if name == "TD3PlusBC" else {})).create("cpu:0")
+    algorithm = kind(batch_size=BATCH, **equal_settings(name)).create("cpu:0")
     if algorithm.observation_scaler is not None:
         algorithm.observation_scaler.fit_with_transition_picker(
             episodes, d3rlpy.dataset.BasicTransitionPicker()
@@ -86,16 +107,26 @@ def diffusion_updates(name: str, clone: str) -> Callable[[int], None]:
     return lambda steps: agent.train(replay, steps, BATCH)
 
 
+def clock() -> float:
+    """Seconds: the processor's of this process on one thread, the wall's on several."""
+    return time.process_time() if torch.get_num_threads() == 1 else time.perf_counter()
+
+
 def main() -> None:
+    # What the peer prints while it is imported must not reach the answers.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     kind, *arguments, threads = sys.argv[1:]
     torch.set_num_threads(int(threads))
     updates = (d3rlpy_updates if kind == "d3rlpy" else diffusion_updates)(*arguments)
     updates(5)
-    print("ready", file=ANSWERS, flush=True)
+    with FlopCounterMode(display=False) as counter:
+        updates(10)
+    print("ready", counter.get_total_flops() / 10 / 1e9, file=answers, flush=True)
     for line in sys.stdin:
-        began = time.perf_counter()
+        began = clock()
         updates(int(line))
-        print(time.perf_counter() - began, file=ANSWERS, flush=True)
+        print(clock() - began, file=answers, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
 """Updates per second of each algorithm, as ratios within one run.
 
 At the shape of D4RL's hopper (11 observations, 3 actions, batches of 256, the paper's networks)
-every algorithm is timed, on one thread and on all, beside
+every algorithm is timed, on one thread unless `--threads` says otherwise, beside
 
 - its own matrix products alone, each at the faster of MKL's and oneDNN's rate on this machine;
 - d3rlpy's algorithm of the same name, where `--d3rlpy PYTHON` names an interpreter that has it;
 - the official Diffusion-QL, where `--official FOLDER` names a clone of its repository.
 
-Peers take turns with ours (A B A B ...), so that a drift of the machine's speed cancels; a row
-shows the median over the rounds. Run it on an otherwise idle machine::
+All of them take turns (A B C A B C ...), so that a drift of the machine's speed cancels; a row
+shows medians over the rounds. On one thread the processor's time counts, in which other programs
+of the machine do not show; on several it is the wall's, and the machine should be idle. The GFLOP
+of both updates tell whether a peer is given the same work::
 
     python benchmarks/updates.py --d3rlpy ~/peer/bin/python --official ~/Diffusion-Policies...
 """
@@ -18,81 +20,141 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections import Counter
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import peers
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import zoo_core
 
-PEERS = Path(__file__).parent / "peers.py"
-OBSERVATIONS, ACTIONS, BATCH, ROWS = 11, 3, 256, 50_000
-D3RLPY = {
-    "bc_deterministic": "BC",
-    "bcq": "BCQ",
-    "cql": "CQL",
-    "iql": "IQL",
-    "sac_off": "SAC",
-    "td3_bc": "TD3PlusBC",
-}
-SETTINGS = {
-    # Past the warm start, whose policy loss is another; three layers as the paper, d3rlpy's too.
-    "cql": ["policy_eval_start=0"],
-    # d3rlpy's critics are of two layers of 256, where BCQ's own are of 400 and 300.
-    "bcq": ["batch_size=256", "critic.hidden=256", "sampler.perturbation_hidden=256"],
-    # Of stages with prepared columns the first is timed, cloning; its batch is made comparable.
-    "qgpo": ["behaviour_batch_size=256"],
-    "sfbc": ["batch_size=256"],
-}
-"""What is set of an algorithm to be comparable."""
+HEADER = (
+    "algorithm",
+    "threads",
+    "updates/s",
+    "ms",
+    "its products' ms",
+    "times its products",
+    "GFLOP",
+    "d3rlpy's",
+    "x d3rlpy",
+    "official's",
+    "x official",
+)
 
 
-def hopper_like() -> zoo_core.OfflineData:
-    """Random data of hopper's shape."""
+@dataclass(frozen=True)
+class Case:
+    """A row of the table: an algorithm, or one of its stages."""
+
+    algorithm: str
+    settings: tuple[str, ...] = ()
+    """What is set to be comparable, beside the number of steps."""
+    stage: str | None = None
+    """The timed stage; none for the first."""
+    d3rlpy: str | None = None
+    """d3rlpy's algorithm that does the same; `peers.py` has its settings."""
+    rows: int = 50_000
+    """Transitions of the data; few where a stage first draws actions for each."""
+
+    @property
+    def name(self) -> str:
+        """What the row is called."""
+        return self.algorithm if self.stage is None else f"{self.algorithm} ({self.stage})"
+
+
+# Stages that are not timed last one step. Batches that are larger in the paper are made comparable.
+SHORT_CLONING = ("behaviour_share=1e-6",)
+CASES = (
+    Case("bc"),
+    Case("bc_deterministic", d3rlpy="BC"),
+    Case("diffusion_bc"),
+    Case("sac_off", d3rlpy="SAC"),
+    # Past the warm start, whose policy loss is another.
+    Case("cql", ("policy_eval_start=0",), d3rlpy="CQL"),
+    Case("td3_bc", d3rlpy="TD3PlusBC"),
+    Case("iql", d3rlpy="IQL"),
+    Case("bcq", ("batch_size=256",), d3rlpy="BCQ"),
+    Case("sfbc", ("batch_size=256",)),
+    Case("sfbc", ("batch_size=256", *SHORT_CLONING), "round_1"),
+    Case("diffusion_ql"),
+    Case("qgpo", ("behaviour_batch_size=256",)),
+    # Fewer solver steps, which draw the prepared actions and are not timed.
+    Case("qgpo", ("sampler.steps=2", "critic_share=0.99", *SHORT_CLONING), "train", rows=1_000),
+    Case("edp"),
+    Case("edp_crr"),
+    Case("edp_iql"),
+    Case("idql"),
+)
+
+
+def cases(names: list[str]) -> list[Case]:
+    """The rows of the named algorithms, or of all that are installed."""
+    known = zoo_core.installed().algorithms
+    names = names or [n for n, entry in known.items() if entry.spec.fit is None]
+    listed = [case for case in CASES if case.algorithm in names]
+    return listed + [Case(n) for n in names if n not in {case.algorithm for case in CASES}]
+
+
+def hopper_like(rows: int) -> zoo_core.OfflineData:
+    """Random data of hopper's shape, in 50 episodes."""
     generator = torch.Generator().manual_seed(0)
-    ends = torch.zeros(ROWS, dtype=torch.bool)
+    ends = torch.zeros(rows, dtype=torch.bool)
     return zoo_core.OfflineData(
-        observations=torch.randn(ROWS + 50, OBSERVATIONS, generator=generator),
-        actions=torch.rand(ROWS, ACTIONS, generator=generator) * 2 - 1,
-        rewards=torch.randn(ROWS, generator=generator),
+        observations=torch.randn(rows + 50, peers.OBSERVATIONS, generator=generator),
+        actions=torch.rand(rows, peers.ACTIONS, generator=generator) * 2 - 1,
+        rewards=torch.randn(rows, generator=generator),
         terminations=ends,
         truncations=ends,
-        lengths=torch.full((50,), ROWS // 50),
+        lengths=torch.full((50,), rows // 50),
     )
 
 
 class Ours:
-    """A trainer past its first steps, when every average and delayed update is under way."""
+    """A trainer past the first steps of the timed stage, when every average and delayed update is
+    under way."""
 
-    def __init__(self, name: str, data: zoo_core.OfflineData) -> None:
-        recipe = zoo_core.resolve(name, ["steps=1000000", *SETTINGS.get(name, [])])
-        self.trainer = zoo_core.Trainer(recipe, data).run(until=20)
+    def __init__(self, case: Case) -> None:
+        recipe = zoo_core.resolve(case.algorithm, ["steps=1000000", *case.settings])
+        self.trainer = zoo_core.Trainer(recipe, hopper_like(case.rows))
+        before = 0
+        for stage in recipe.stages:
+            if case.stage in (None, stage.name):
+                break
+            before += stage.steps
+        self.trainer.run(until=before + 20)
 
     def seconds(self, steps: int) -> float:
         """The time of that many updates."""
-        began = time.perf_counter()
+        began = peers.clock()
         self.trainer.run(until=self.trainer.step + steps)
-        return time.perf_counter() - began
+        return peers.clock() - began
 
 
 class Peer:
-    """Another library in a process of its own, which waits for its turns."""
+    """Another library in a process of its own, which waits for its turns.
+
+    Attributes:
+        gflop: Of the matrix products of one of its updates.
+    """
 
     def __init__(self, python: str, *arguments: str, threads: int) -> None:
         self.process = subprocess.Popen(
-            [python, str(PEERS), *arguments, str(threads)],
+            [python, peers.__file__, *arguments, str(threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "OMP_NUM_THREADS": str(threads)},
         )
         assert self.process.stdout is not None
-        if self.process.stdout.readline().strip() != "ready":
+        ready, _, gflop = self.process.stdout.readline().partition(" ")
+        if ready != "ready":
             raise SystemExit(f"the peer {arguments} did not start; see its message above")
+        self.gflop = float(gflop)
 
     def seconds(self, steps: int) -> float:
         """The time of that many updates."""
@@ -107,7 +169,7 @@ class Peer:
         self.process.wait()
 
 
-class Products(TorchDispatchMode):
+class Counting(TorchDispatchMode):
     """Counts the matrix products of what runs inside, by shape (m, k, n)."""
 
     def __init__(self) -> None:
@@ -128,74 +190,94 @@ class Products(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def product_seconds(shape: tuple[int, int, int]) -> float:
-    """One product (m, k) x (k, n) at the faster of MKL's and oneDNN's rate."""
+class Products:
+    """The matrix products of an algorithm's updates and nothing else.
+
+    Attributes:
+        gflop: Of one update.
+    """
+
+    def __init__(self, ours: Ours, counted: int = 10) -> None:
+        with Counting() as counting:
+            ours.seconds(counted)
+        self.calls = {shape: n / counted for shape, n in counting.shapes.items()}
+        self.product = {shape: faster_product(shape) for shape in self.calls}
+        self.gflop = sum(2e-9 * n * m * k * j for (m, k, j), n in self.calls.items())
+
+    def seconds(self, steps: int) -> float:
+        """The time of the products of that many updates."""
+        total = 0.0
+        for shape, calls in self.calls.items():
+            repeats = max(1, round(calls * steps))
+            total += _timed(self.product[shape], repeats) * calls * steps / repeats
+        return total
+
+
+def faster_product(shape: tuple[int, int, int]) -> Callable[[], object]:
+    """A product (m, k) x (k, n), by MKL or by oneDNN, whichever is the faster here."""
     m, k, n = shape
     a, b, weight = torch.randn(m, k), torch.randn(k, n), torch.randn(n, k)
-    candidates = [lambda: torch.mm(a, b), lambda: torch.nn.functional.linear(a, weight)]
+    candidates: list[Callable[[], object]] = [
+        lambda: torch.mm(a, b),
+        lambda: torch.nn.functional.linear(a, weight),
+    ]
     onednn = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
     if onednn is not None:
         candidates.append(lambda: onednn(a, weight, None, "none", [], ""))
-    times = []
+    repeats = 1 + int(1e7 / (m * k * n + 1e5))
+    return min(candidates, key=lambda call: min(_timed(call, repeats) for _ in range(3)))
+
+
+def _timed(call: Callable[[], object], repeats: int) -> float:
+    began = peers.clock()
     with torch.no_grad():
-        for candidate in candidates:
-            repeats = 1 + int(2e7 / (m * k * n + 1e5))
-            rounds = []
-            for _ in range(5):
-                began = time.perf_counter()
-                for _ in range(repeats):
-                    candidate()
-                rounds.append((time.perf_counter() - began) / repeats)
-            times.append(min(rounds))
-    return min(times)
+        for _ in range(repeats):
+            call()
+    return peers.clock() - began
 
 
-def products_of(ours: Ours, steps: int = 10) -> tuple[float, float]:
-    """Seconds and GFLOP of the products of one update, averaged over some updates."""
-    with Products() as products:
-        ours.seconds(steps)
-    seconds = sum(n * product_seconds(shape) for shape, n in products.shapes.items())
-    flop = sum(2 * n * m * k * columns for (m, k, columns), n in products.shapes.items())
-    return seconds / steps, flop / steps / 1e9
-
-
-def compare(
-    name: str, data: zoo_core.OfflineData, options: argparse.Namespace, threads: int
-) -> str:
+def compare(case: Case, options: argparse.Namespace, threads: int) -> str:
     """One row of the table."""
     torch.set_num_threads(threads)
-    ours = Ours(name, data)
-    pilot = ours.seconds(10) / 10
-    steps = max(10, int(options.seconds / pilot))
-    peers: dict[str, Peer] = {}
-    if options.d3rlpy and name in D3RLPY:
-        peers["d3rlpy"] = Peer(options.d3rlpy, "d3rlpy", D3RLPY[name], threads=threads)
-    if options.official and name in {"diffusion_ql", "diffusion_bc"}:
-        peers["official"] = Peer(
-            sys.executable, "diffusion", name, options.official, threads=threads
+    ours = Ours(case)
+    products = Products(ours)
+    # An even number, since some updates fire in every second step.
+    steps = 2 * max(2, int(options.seconds / (ours.seconds(4) / 2)))
+    others: dict[str, Peer] = {}
+    if options.d3rlpy and case.d3rlpy:
+        others["d3rlpy"] = Peer(options.d3rlpy, "d3rlpy", case.d3rlpy, threads=threads)
+    if options.official and case.algorithm in {"diffusion_ql", "diffusion_bc"}:
+        others["official"] = Peer(
+            sys.executable, "diffusion", case.algorithm, options.official, threads=threads
         )
-    rates: list[float] = []
-    ratios: dict[str, list[float]] = {peer: [] for peer in peers}
+    taken: dict[str, list[float]] = {who: [] for who in ("ours", "products", *others)}
     for _ in range(options.rounds):
-        mine = ours.seconds(steps)
-        rates.append(steps / mine)
-        for label, peer in peers.items():
-            ratios[label].append(peer.seconds(steps) / mine)
-    for peer in peers.values():
-        peer.close()
-    seconds, gflop = products_of(ours)
-    rate = statistics.median(rates)
+        for who, turn in {"ours": ours, "products": products, **others}.items():
+            taken[who].append(turn.seconds(steps) / steps)
+    for other in others.values():
+        other.close()
+
+    def over(a: str, b: str) -> str:
+        ratios = [x / y for x, y in zip(taken[a], taken[b], strict=True)]
+        return f"{statistics.median(ratios):.2f}"
+
+    seconds = statistics.median(taken["ours"])
     cells = [
-        name,
+        case.name,
         str(threads),
-        f"{rate:.0f}",
-        f"{gflop:.2f}",
-        f"{1 / rate / seconds:.2f}",
-        *(
-            f"{statistics.median(ratios[label]):.2f}" if label in ratios else "-"
-            for label in ("d3rlpy", "official")
-        ),
+        f"{1 / seconds:.0f}",
+        f"{1e3 * seconds:.1f}",
+        f"{1e3 * statistics.median(taken['products']):.1f}",
+        over("ours", "products"),
+        f"{products.gflop:.2f}",
     ]
+    for label in ("d3rlpy", "official"):
+        there = label in others
+        cells += [f"{others[label].gflop:.2f}", over(label, "ours")] if there else ["-", "-"]
+    return _row(cells)
+
+
+def _row(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
@@ -204,20 +286,15 @@ def main() -> None:
     parser.add_argument("algorithms", nargs="*", help="none for all of the installed ones")
     parser.add_argument("--d3rlpy", metavar="PYTHON", help="an interpreter that has d3rlpy")
     parser.add_argument("--official", metavar="FOLDER", help="a clone of the official Diffusion-QL")
-    parser.add_argument("--threads", type=int, nargs="*", default=[1, os.cpu_count() or 1])
+    parser.add_argument("--threads", type=int, nargs="*", default=[1])
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each round")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each turn of ours")
     options = parser.parse_args()
-    known = zoo_core.installed().algorithms
-    names = options.algorithms or [n for n, entry in known.items() if entry.spec.fit is None]
-    data = hopper_like()
-    print(
-        "| algorithm | threads | updates/s | GFLOP | times its products | x d3rlpy | x official |"
-    )
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    for name in names:
-        for threads in dict.fromkeys(options.threads):
-            print(compare(name, data, options, threads), flush=True)
+    print(_row(list(HEADER)))
+    print(_row(["---"] * len(HEADER)))
+    for case in cases(options.algorithms):
+        for threads in options.threads:
+            print(compare(case, options, threads), flush=True)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from torch import Tensor
 from zoo_core.agent import Agent
 from zoo_core.batch import Batch
 from zoo_core.context import Context
+from zoo_core.engines.memory import keep_freed_memory
 from zoo_core.errors import BrokenPlugin
 from zoo_core.noise import Noise, Tape
 from zoo_core.specs import Adam, Average, Loss
@@ -52,6 +53,7 @@ class Engine(ABC):
 
     def __init__(self, agents: list[Agent]) -> None:
         self.agents = agents
+        keep_freed_memory()
 
     @abstractmethod
     def step(
