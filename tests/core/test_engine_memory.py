@@ -19,5 +19,5 @@ def test_what_an_update_frees_costs_no_page_faults_in_the_next():
         return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
     faults(3)
-    # Each of these 20 takes and frees 16 MB twice: 3,900 pages if they were given back.
+    # Each of these 20 takes and frees 8 MB twice: 3,900 pages, if they were given back.
     assert faults(20) < 2_000
