@@ -92,6 +92,8 @@ def algorithm_page(name: str, settings: list[str], registry: Registry) -> str:
         for position, act in enumerate(recipe.acts):
             page.append(f"  {act.name}: {_act(act)}" + ("   (headline)" if position == 0 else ""))
     page += ["", "settings (change them by --set PATH=VALUE)"]
+    if spec.paper:
+        page.append("  the plugin's README says which of the paper's values were checked")
     rows = []
     for path, setting in recipe.settings.items():
         base = default.settings.get(path)
