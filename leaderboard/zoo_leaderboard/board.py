@@ -7,8 +7,7 @@ or evaluates.
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +19,7 @@ from zoo_core.registry import Registry
 from zoo_leaderboard import stats
 from zoo_leaderboard.planning import Planner, why_stale
 from zoo_leaderboard.result import Cell, Protocol, ReferenceScores, Result
-from zoo_leaderboard.stats import Interval
+from zoo_leaderboard.stats import Interval, mean
 from zoo_leaderboard.store import Damaged, Store
 from zoo_leaderboard.track import Track, load_track
 
@@ -29,11 +28,6 @@ if TYPE_CHECKING:
 
 LAST_EVALUATIONS = 3
 """How many of the last evaluations the column "mean of last 3" covers."""
-
-
-def mean(values: Sequence[float]) -> float:
-    """The mean, exactly rounded, so that it does not depend on the order."""
-    return math.fsum(values) / len(values)
 
 
 def last_mean(result: Result) -> float:

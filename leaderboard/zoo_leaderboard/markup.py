@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from zoo_leaderboard.board import mean
-from zoo_leaderboard.stats import standard_deviation
+from zoo_leaderboard.stats import mean, standard_deviation
 
 
 @dataclass

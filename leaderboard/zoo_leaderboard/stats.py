@@ -9,6 +9,7 @@ the values are rliable's. All are reproducible: the bootstrap has a generator of
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -28,6 +29,11 @@ class Interval(NamedTuple):
     value: float
     low: float
     high: float
+
+
+def mean(values: Sequence[float]) -> float:
+    """The mean, exactly rounded, so that it does not depend on the order."""
+    return math.fsum(values) / len(values)
 
 
 def standard_deviation(scores: ArrayLike) -> float:
