@@ -5,6 +5,7 @@ import math
 import pytest
 
 from zoo_core import ZooError, installed, resolve
+from zoo_core.testing import CheckFailed, check_refused
 
 NEGATIVE = {"min_log_std", "max_log_std"}
 """Settings, by the last word of their path, of which -1 means something."""
@@ -36,3 +37,10 @@ def test_a_number_without_a_meaning_is_refused_by_its_path(name):
             assert text.endswith(f"(got {value})"), text
             assert len(text) < 200, text
             assert "\n" not in text
+
+
+@pytest.mark.parametrize("assignment", ["lr=1e-3", "train.steps=0", "nothing=1"])
+def test_a_value_that_is_taken_or_refused_by_another_line_fails(assignment):
+    check_refused("bc", "lr=0")
+    with pytest.raises(CheckFailed, match=assignment):
+        check_refused("bc", assignment)

@@ -9,10 +9,11 @@ For authors of plugins, with pytest::
     def test_conformance(check):
         check()
 
-and from the shell: `zoo check my_algorithm`.
+and from the shell: `zoo check my_algorithm`. `check_refused` is for values outside their meaning.
 """
 
 from zoo_core.testing.data import toy_data
 from zoo_core.testing.kit import Check, CheckFailed, checks_of
+from zoo_core.testing.refusal import check_refused
 
-__all__ = ["Check", "CheckFailed", "checks_of", "toy_data"]
+__all__ = ["Check", "CheckFailed", "check_refused", "checks_of", "toy_data"]
