@@ -139,6 +139,6 @@ def _dress(panel: Any, dataset: str, normalised: bool) -> None:
 
 
 def _title(board: Board) -> str:
-    budget = ", small networks and budgets" if board.track.reduced else ""
+    budget = ", reduced budgets" if board.track.reduced else ""
     shown = "mean and standard deviation over seeds; dashed: the reference maximum"
     return f"Track {board.track.name}{budget}:\n{shown}"
