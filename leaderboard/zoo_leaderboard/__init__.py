@@ -33,29 +33,29 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zoo_leaderboard.board import Board, load
+    from zoo_leaderboard.board.board import Board, load
+    from zoo_leaderboard.policies.scoring import Evaluated, evaluate
+    from zoo_leaderboard.policies.training import Trained, train
     from zoo_leaderboard.ranking import prepare, run
     from zoo_leaderboard.result import Result
-    from zoo_leaderboard.runner import Summary
-    from zoo_leaderboard.scoring import Evaluated, evaluate
+    from zoo_leaderboard.running.runner import Summary
     from zoo_leaderboard.store import Store
     from zoo_leaderboard.track import Track, load_track
-    from zoo_leaderboard.training import Trained, train
 
 _HOMES = {
-    "Board": "board",
-    "Evaluated": "scoring",
+    "Board": "board.board",
+    "Evaluated": "policies.scoring",
     "Result": "result",
     "Store": "store",
-    "Summary": "runner",
+    "Summary": "running.runner",
     "Track": "track",
-    "Trained": "training",
-    "evaluate": "scoring",
-    "load": "board",
+    "Trained": "policies.training",
+    "evaluate": "policies.scoring",
+    "load": "board.board",
     "load_track": "track",
     "prepare": "ranking",
     "run": "ranking",
-    "train": "training",
+    "train": "policies.training",
 }
 
 __all__ = [

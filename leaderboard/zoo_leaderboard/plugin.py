@@ -11,7 +11,7 @@ from zoo_core import hookimpl
 
 @hookimpl
 def zoo_commands() -> Iterable[click.Command]:
-    """The commands `datasets`, `train`, `evaluate`, `figure` and `leaderboard`."""
-    from zoo_leaderboard.commands import datasets, evaluate, figure, leaderboard, train
+    """The commands of `zoo_leaderboard.commands`."""
+    from zoo_leaderboard.commands import COMMANDS
 
-    return (datasets, train, evaluate, figure, leaderboard)
+    return COMMANDS

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo_leaderboard.planning import Planned, Tell, Variant, plan, review
-from zoo_leaderboard.progress import Display
-from zoo_leaderboard.runner import Summary, run_planned
+from zoo_leaderboard.running.progress import Display
+from zoo_leaderboard.running.runner import Summary, run_planned
 from zoo_leaderboard.store import Store
 from zoo_leaderboard.track import Track, load_track
 

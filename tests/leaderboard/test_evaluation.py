@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from zoo_core import Diverged, ZooError
-from zoo_leaderboard.evaluation import Evaluator, evaluation_steps
 from zoo_leaderboard.result import Protocol, ReferenceScores
+from zoo_leaderboard.running.evaluation import Evaluator, evaluation_steps
 
 
 class Counting(gymnasium.Env):

@@ -8,10 +8,10 @@ from worlds import BANDIT
 
 import zoo_leaderboard
 from zoo_core import Diverged, Trainer
-from zoo_leaderboard import execution
 from zoo_leaderboard.datasets import find
 from zoo_leaderboard.planning import single
 from zoo_leaderboard.result import Result
+from zoo_leaderboard.running import execution
 from zoo_leaderboard.track import load_track
 
 OPTIONS = {"episodes": 2, "evaluations": 2}

@@ -4,9 +4,15 @@ import pytest
 from rich.console import Console
 from synthetic import synthetic
 
-from zoo_leaderboard.execution import Progress
 from zoo_leaderboard.planning import Job
-from zoo_leaderboard.progress import LiveTable, Plain, choose_display, duration, metrics_text
+from zoo_leaderboard.running.execution import Progress
+from zoo_leaderboard.running.progress import (
+    LiveTable,
+    Plain,
+    choose_display,
+    duration,
+    metrics_text,
+)
 
 
 def job_of(result):
@@ -65,7 +71,7 @@ def test_a_stage_that_is_prepared_is_shown_now_and_then(monkeypatch, resumed):
 
     def tell(display):
         monkeypatch.setattr(display, "tick", lambda: None, raising=False)
-        monkeypatch.setattr("zoo_leaderboard.progress.time.monotonic", lambda: next(clock))
+        monkeypatch.setattr("zoo_leaderboard.running.progress.time.monotonic", lambda: next(clock))
         for share in shares:
             display.progress(
                 job_of(result),

@@ -12,10 +12,10 @@ from synthetic import synthetic
 from zoo_core import UnknownName, ZooError
 from zoo_core.cli import main
 from zoo_core.registry import installed
-from zoo_leaderboard import comparison
-from zoo_leaderboard.board import load
+from zoo_leaderboard.board.board import load
 from zoo_leaderboard.datasets.expression import parse
-from zoo_leaderboard.published import Published, load_published
+from zoo_leaderboard.report import comparison
+from zoo_leaderboard.report.published import Published, load_published
 from zoo_leaderboard.result import Cell
 from zoo_leaderboard.store import Store
 from zoo_leaderboard.track import Track

@@ -13,8 +13,8 @@ import zoo_leaderboard
 from zoo_core import Agent, Trainer, ZooError
 from zoo_leaderboard.datasets import find
 from zoo_leaderboard.planning import plan, review
-from zoo_leaderboard.progress import Display
 from zoo_leaderboard.result import Protocol
+from zoo_leaderboard.running.progress import Display
 from zoo_leaderboard.store import Store
 from zoo_leaderboard.track import Track
 

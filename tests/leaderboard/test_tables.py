@@ -7,9 +7,9 @@ import pytest
 from synthetic import synthetic
 
 from zoo_core import UnknownName, ZooError
-from zoo_leaderboard import tables
-from zoo_leaderboard.board import load
-from zoo_leaderboard.plots import MARKERS, PALETTE, styles
+from zoo_leaderboard.board.board import load
+from zoo_leaderboard.report import tables
+from zoo_leaderboard.report.plots import MARKERS, PALETTE, styles
 from zoo_leaderboard.result import Cell, Measured
 from zoo_leaderboard.store import Store
 from zoo_leaderboard.track import Track

@@ -14,11 +14,11 @@ from zoo_core.noise import stream_seed
 from zoo_core.registry import Registry
 from zoo_core.training import usable_device
 from zoo_leaderboard import datasets
-from zoo_leaderboard.evaluation import Evaluator
-from zoo_leaderboard.execution import reference_of
+from zoo_leaderboard.policies.training import AGENT, RECORD
 from zoo_leaderboard.result import Measured, Protocol, ReferenceScores, Result
+from zoo_leaderboard.running.evaluation import Evaluator
+from zoo_leaderboard.running.execution import reference_of
 from zoo_leaderboard.store import Damaged, agent_beside, read
-from zoo_leaderboard.training import AGENT, RECORD
 
 
 class Evaluated(NamedTuple):

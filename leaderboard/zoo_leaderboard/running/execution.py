@@ -31,7 +31,6 @@ from zoo_core.registry import Registry
 from zoo_core.training import Log, Preparing
 from zoo_leaderboard import datasets
 from zoo_leaderboard.datasets.home import zoo_home
-from zoo_leaderboard.evaluation import Act, Evaluator, evaluation_steps
 from zoo_leaderboard.fingerprint import sources
 from zoo_leaderboard.planning import Job
 from zoo_leaderboard.result import (
@@ -43,6 +42,7 @@ from zoo_leaderboard.result import (
     Result,
     Times,
 )
+from zoo_leaderboard.running.evaluation import Act, Evaluator, evaluation_steps
 from zoo_leaderboard.store import write_atomically
 
 CHECKPOINT_SECONDS = 30.0

@@ -171,5 +171,5 @@ def _score(table: SourceTable, name: str, dataset: str, counterpart: Counterpart
 @cache
 def load_published() -> Published:
     """The shipped file of published scores."""
-    file = resources.files("zoo_leaderboard") / "published.toml"
+    file = resources.files("zoo_leaderboard.report") / "published.toml"
     return Published.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))

@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zoo_core.errors import ZooError
-from zoo_leaderboard.execution import Progress, failed
-from zoo_leaderboard.forkserver import ForkServer
 from zoo_leaderboard.planning import Job, Planned
-from zoo_leaderboard.progress import Display
 from zoo_leaderboard.result import Failure, Result
+from zoo_leaderboard.running.execution import Progress, failed
+from zoo_leaderboard.running.forkserver import ForkServer
+from zoo_leaderboard.running.progress import Display
+from zoo_leaderboard.running.worker import BUSY, tail
 from zoo_leaderboard.store import Store
-from zoo_leaderboard.worker import BUSY, tail
 
 BUSY_SECONDS = 1.0
 """Between looks at a job that another runner has."""

@@ -30,7 +30,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-from zoo_leaderboard.events import write_event
+from zoo_leaderboard.running.events import write_event
 
 PR_SET_PDEATHSIG = 1
 
@@ -49,7 +49,7 @@ class ForkServer:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "zoo_leaderboard.forkserver"],
+            [sys.executable, "-m", "zoo_leaderboard.running.forkserver"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # Ctrl-C in a terminal reaches the whole foreground group; only the runner acts on it.
@@ -153,7 +153,7 @@ PRELOADED = (
     "gymnasium",
     "minari",
     "zoo_core.builtin",
-    "zoo_leaderboard.worker",
+    "zoo_leaderboard.running.worker",
 )
 """What every job needs. Not the plugins, which may start threads when they are imported."""
 
@@ -195,7 +195,7 @@ def _handle(message: dict[str, Any], children: dict[int, int], events: int, requ
         os.dup2(log, 1)
         os.dup2(log, 2)
 
-        from zoo_leaderboard.worker import work_on
+        from zoo_leaderboard.running.worker import work_on
 
         code = work_on(message, events)
     except BaseException:

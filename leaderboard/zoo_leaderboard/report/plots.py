@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo_core.errors import ZooError
-from zoo_leaderboard.board import Board
+from zoo_leaderboard.board.board import Board
 
 Style = tuple[str, str]
 """Colour and marker."""

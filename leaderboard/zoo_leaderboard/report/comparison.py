@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo_core.errors import UnknownName, ZooError
-from zoo_leaderboard.board import Board, Entry, Row
-from zoo_leaderboard.markup import Notes, grid, lines_of, plus_minus
-from zoo_leaderboard.published import Published, PublishedScore, load_published
+from zoo_leaderboard.board.board import Board, Entry, Row
+from zoo_leaderboard.report.markup import Notes, grid, lines_of, plus_minus
+from zoo_leaderboard.report.published import Published, PublishedScore, load_published
+from zoo_leaderboard.report.tables import row_text, score_text, steps_text
 from zoo_leaderboard.stats import mean, standard_deviation
-from zoo_leaderboard.tables import row_text, score_text, steps_text
 
 COLUMNS = (
     *("algorithm", "dataset", "ours", "updates", "our checkpoint"),

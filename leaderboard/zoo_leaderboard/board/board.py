@@ -228,19 +228,19 @@ class Board:
 
     def table(self, format: str = "markdown") -> str:
         """The board as text: `markdown`, `csv`, `latex` or `json`."""
-        from zoo_leaderboard import tables
+        from zoo_leaderboard.report import tables
 
         return tables.render(self, format)
 
     def published(self, format: str = "markdown") -> str:
         """Our scores beside published ones, as text: `markdown`, `csv` or `json`."""
-        from zoo_leaderboard import comparison
+        from zoo_leaderboard.report import comparison
 
         return comparison.render(self, format)
 
     def plot(self, path: Path | str) -> Path:
         """Writes the figure of learning curves; the ending chooses the format, such as `.png`."""
-        from zoo_leaderboard import plots
+        from zoo_leaderboard.report import plots
 
         return plots.learning_curves(self, Path(path))
 

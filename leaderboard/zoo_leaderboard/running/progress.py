@@ -15,9 +15,9 @@ from rich.table import Table
 from rich.text import Text
 from typing_extensions import override
 
-from zoo_leaderboard.execution import Progress
 from zoo_leaderboard.planning import Job
 from zoo_leaderboard.result import Result
+from zoo_leaderboard.running.execution import Progress
 
 PLAIN_SECONDS = 15.0
 """Between the lines of a job's progress where there is no terminal."""

@@ -13,9 +13,9 @@ from zoo_core import Agent
 from zoo_core.errors import ZooError
 from zoo_core.registry import Registry
 from zoo_core.training import usable_device
-from zoo_leaderboard.execution import Place, Report, execute
 from zoo_leaderboard.planning import Job, single
 from zoo_leaderboard.result import Protocol, Result
+from zoo_leaderboard.running.execution import Place, Report, execute
 from zoo_leaderboard.store import Damaged, default_root, read, write_atomically
 
 RECORD = "result.json"

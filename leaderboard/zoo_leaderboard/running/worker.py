@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from zoo_core.errors import Diverged
-from zoo_leaderboard.events import write_event
-from zoo_leaderboard.execution import (
+from zoo_leaderboard.planning import Job
+from zoo_leaderboard.result import Failure, Result
+from zoo_leaderboard.running.events import write_event
+from zoo_leaderboard.running.execution import (
     CHECKPOINT,
     Place,
     Progress,
@@ -20,8 +22,6 @@ from zoo_leaderboard.execution import (
     failed,
     forget,
 )
-from zoo_leaderboard.planning import Job
-from zoo_leaderboard.result import Failure, Result
 from zoo_leaderboard.store import Store
 
 DONE = 0

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from zoo_core.errors import UnknownName
-from zoo_leaderboard.board import Board, Entry, Row, best, final, last_mean
-from zoo_leaderboard.markup import Notes, grid, lines_of, short, spread, thousands
+from zoo_leaderboard.board.board import Board, Entry, Row, best, final, last_mean
+from zoo_leaderboard.report.markup import Notes, grid, lines_of, short, spread, thousands
 from zoo_leaderboard.stats import Interval, mean, standard_deviation
 
 AGGREGATES = ("mean", "IQM [95 %]", "mean of last 3", "best over time")

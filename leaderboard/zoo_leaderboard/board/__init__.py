@@ -1,0 +1,1 @@
+"""A leaderboard from finished runs alone: rows, columns, cells of seeds."""

@@ -1,0 +1,23 @@
+"""`zoo figure`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--out", type=click.Path(path_type=Path), help="[default: NAME.png]")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
+def figure(name: str | None, out: Path | None, seed: int) -> None:
+    """Draw one of the papers' pictures from agents trained on the spot; without NAME, list them."""
+    from zoo_leaderboard import figures
+
+    if name is None:
+        width = max(map(len, figures.FIGURES))
+        for known, meaning in figures.FIGURES.items():
+            click.echo(f"{known:<{width}}  {meaning}")
+        return
+    click.echo(f"wrote {figures.draw(name, out or Path(f'{name}.png'), seed)}")

@@ -1,0 +1,190 @@
+"""`zoo leaderboard`: run what is missing, then table and plot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo_core.errors import ZooError
+from zoo_leaderboard.commands.options import DEVICE, OUT, SETTINGS, STORE, TRACK, console, write
+
+if TYPE_CHECKING:
+    from zoo_leaderboard.board.board import Board
+    from zoo_leaderboard.planning import Planned
+    from zoo_leaderboard.running.runner import Summary
+
+
+@click.group()
+def leaderboard() -> None:
+    """Rank algorithms: run what is missing, then table and plot."""
+
+
+@leaderboard.command("run")
+@TRACK
+@click.option("--algorithm", "algorithms", multiple=True, help="Several times for several.")
+@click.option("--dataset", "datasets", multiple=True, help="An id or a sum; of the track or not.")
+@click.option("--seeds", metavar="0-4", help="Such as 3, 0-4 or 0,2,5-7.  [default: the track's]")
+@click.option(
+    "--variant",
+    "variants",
+    multiple=True,
+    type=click.Choice(["default", "tuned"]),
+    help="One config for every dataset, or the paper's by dataset.  [default: the track's]",
+)
+@SETTINGS
+@STORE
+@DEVICE
+@click.option("--workers", type=click.IntRange(1), help="Jobs at a time.  [default: by cores]")
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Per job.")
+@click.option("--retry-failed", is_flag=True, help="Failed and damaged cells too.")
+@click.option("--time-limit", type=click.FloatRange(1), metavar="SECONDS", help="Of a job.")
+@click.option("--dry-run", is_flag=True, help="Only show what would run, is done, or is stale.")
+def run_command(
+    track: str,
+    algorithms: Sequence[str],
+    datasets: Sequence[str],
+    seeds: str | None,
+    variants: Sequence[Any],
+    settings: Sequence[str],
+    store: Path | None,
+    device: str,
+    workers: int | None,
+    threads: int,
+    retry_failed: bool,
+    time_limit: float | None,
+    dry_run: bool,
+) -> None:
+    """Run what the store lacks of a track, each job in a process of its own.
+
+    Finished jobs never run again; interrupted ones go on from their checkpoints. A job that fails
+    costs its own cell; the exit code is 1 when any planned cell has no score.
+    """
+    from zoo_core.training import usable_device
+    from zoo_leaderboard.planning import parse_seeds
+    from zoo_leaderboard.ranking import carry_out, prepare
+    from zoo_leaderboard.running.progress import choose_display
+    from zoo_leaderboard.running.runner import to_run
+    from zoo_leaderboard.store import Store
+
+    usable_device(device)
+    place = Store(store)
+    planned = prepare(
+        track,
+        algorithms=algorithms,
+        datasets=datasets,
+        seeds=None if seeds is None else parse_seeds(seeds),
+        settings=list(settings),
+        variants=variants,
+        store=place,
+        device=device,
+        threads=threads,
+        tell=lambda line: click.echo(f"zoo: {line}", err=True),
+    )
+    jobs = to_run(planned, retry_failed)
+    click.echo(_plan_line(planned, len(jobs)))
+    if dry_run:
+        chosen = {job.key for job in jobs}
+        for item in planned:
+            state = "to run" if item.job.key in chosen else item.state
+            note = f"  ({item.note})" if item.note else ""
+            click.echo(f"  {state:8}  {item.job.cell}, {item.job.total_steps} steps{note}")
+        return
+    with choose_display(console(), len(jobs)) as display:
+        try:
+            summary = carry_out(
+                planned,
+                place,
+                display,
+                workers=workers,
+                retry_failed=retry_failed,
+                time_limit=time_limit,
+            )
+        except KeyboardInterrupt:
+            click.echo("stopped; the same command goes on from the checkpoints", err=True)
+            raise
+    _finish(summary, place.root)
+
+
+def _plan_line(planned: Sequence[Planned], jobs: int) -> str:
+    counts = {state: sum(p.state == state for p in planned) for state in ("finished", "failed")}
+    damaged = sum(p.state == "damaged" for p in planned)
+    stale = sum("stale result" in p.note for p in planned)
+    text = f"{len(planned)} runs: {counts['finished']} finished, {jobs} to run"
+    for count, what in ((counts["failed"], "failed"), (damaged, "damaged"), (stale, "stale")):
+        text += f", {count} {what}" if count else ""
+    return text
+
+
+def _finish(summary: Summary, root: Path) -> None:
+    for job, reason in summary.failures:
+        click.echo(f"failed: {job.cell}: {reason}", err=True)
+    click.echo(
+        f"{summary.finished} finished now, {summary.already} before, "
+        f"{len(summary.failures)} without a score; results in {root}"
+    )
+    if not summary.ok:
+        click.echo("--retry-failed runs failed and damaged cells again", err=True)
+        click.get_current_context().exit(1)
+
+
+@leaderboard.command("table")
+@TRACK
+@STORE
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["markdown", "csv", "latex", "json"]),
+    default="markdown",
+    show_default=True,
+)
+@OUT
+def table_command(track: str, store: Path | None, style: str, out: Path | None) -> None:
+    """Show the leaderboard of a track from the store's files."""
+    write(_board(store, track).table(style), out)
+
+
+@leaderboard.command("published")
+@TRACK
+@STORE
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["markdown", "csv", "json"]),
+    default="markdown",
+    show_default=True,
+)
+@OUT
+def published_command(track: str, store: Path | None, style: str, out: Path | None) -> None:
+    """Show finished runs beside published scores, and how data and environments differ."""
+    write(_board(store, track).published(style), out)
+
+
+def _board(store: Path | None, track: str) -> Board:
+    from zoo_leaderboard.board.board import load
+
+    board = load(store, track)
+    for problem in board.damaged:
+        click.echo(f"zoo: {problem}", err=True)
+    return board
+
+
+@leaderboard.command("plot")
+@TRACK
+@STORE
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The figure; its ending chooses the format.  [default: STORE/TRACK.png]",
+)
+def plot_command(track: str, store: Path | None, out: Path | None) -> None:
+    """Draw the learning curves of a track."""
+    from zoo_leaderboard.store import Store
+
+    place = Store(store)
+    board = _board(place.root, track)
+    if not board.rows:
+        raise ZooError(f"no run of track '{board.track.name}' in {place.root}")
+    click.echo(f"wrote {board.plot(out or place.root / f'{board.track.name}.png')}")

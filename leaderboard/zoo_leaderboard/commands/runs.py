@@ -1,0 +1,135 @@
+"""Commands on single runs: `zoo train`, `zoo evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from zoo_leaderboard.commands.options import DEVICE, SETTINGS
+
+if TYPE_CHECKING:
+    from zoo_leaderboard.running.execution import Progress
+
+
+@click.command()
+@click.argument("algorithm")
+@click.argument("dataset")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
+@SETTINGS
+@click.option("--tuned", is_flag=True, help="The paper's settings for this dataset.")
+@DEVICE
+@click.option("--out", type=click.Path(path_type=Path), help="The run's folder.")
+@click.option("--episodes", type=click.IntRange(1), default=10, show_default=True)
+@click.option("--evaluations", type=click.IntRange(1, 100), default=10, show_default=True)
+@click.option("--threads", type=click.IntRange(1), help="Of torch.")
+def train(
+    algorithm: str,
+    dataset: str,
+    seed: int,
+    settings: Sequence[str],
+    tuned: bool,
+    device: str,
+    out: Path | None,
+    episodes: int,
+    evaluations: int,
+    threads: int | None,
+) -> None:
+    """Train ALGORITHM on DATASET (an id, or a sum such as A+0.5*B) and evaluate it.
+
+    The run's folder gets result.json and agent.pt. The same command goes on with an interrupted
+    run.
+    """
+    from zoo_leaderboard.policies.training import train as train_run
+
+    shown = _TrainLines()
+    run = train_run(
+        algorithm,
+        dataset,
+        seed=seed,
+        settings=list(settings),
+        tuned=tuned,
+        device=device,
+        out=out,
+        episodes=episodes,
+        evaluations=evaluations,
+        threads=threads,
+        report=shown,
+    )
+    result = run.result
+    unit = "score" if result.reference else "return (no reference scores)"
+    before = "finished before: " if run.already else ""
+    click.echo(f"{before}{result.cell}: {unit} {result.score:.1f} after {result.total_steps} steps")
+    click.echo(f"run: {run.folder}")
+
+
+class _TrainLines:
+    """One line per evaluation, and one every few seconds."""
+
+    seconds = 5.0
+
+    def __init__(self) -> None:
+        self.last = 0.0
+        self.score: float | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        import time
+
+        from zoo_leaderboard.running.progress import (
+            duration,
+            metrics_text,
+            number,
+            preparing_text,
+            seconds_left,
+        )
+
+        now = time.monotonic()
+        where = f"step {progress.step}/{progress.total_steps}"
+        if progress.preparing:
+            if now - self.last >= self.seconds:
+                self.last = now
+                click.echo(f"{where}  {preparing_text(progress)}")
+            return
+        if progress.resumed and progress.steps_per_second == 0 and progress.score is None:
+            click.echo(f"going on at step {progress.step} of {progress.total_steps}")
+            return
+        if progress.score == self.score and now - self.last < self.seconds:
+            return
+        self.last, self.score = now, progress.score
+        click.echo(
+            f"{where}  {progress.steps_per_second:.0f} steps/s  loss {number(progress.loss)}  "
+            f"score {number(progress.score)}  {duration(seconds_left(progress))} left"
+        )
+        if len(progress.metrics) > 1:
+            click.echo(f"    {metrics_text(progress.metrics)}")
+
+
+@click.command()
+@click.argument("run", metavar="RUN_OR_CHECKPOINT", type=click.Path(path_type=Path))
+@click.option("--episodes", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--dataset", help="Whose environment to use, where the file does not say it.")
+@click.option("--act", help="A named way of acting.  [default: the headline]")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Of the environments.")
+@DEVICE
+def evaluate(
+    run: Path, episodes: int, dataset: str | None, act: str | None, seed: int | None, device: str
+) -> None:
+    """Evaluate a run's folder, its result file, or a policy's or trainer's checkpoint."""
+    from zoo_leaderboard.policies.scoring import evaluate as evaluate_run
+    from zoo_leaderboard.running.progress import metrics_text
+
+    found = evaluate_run(run, episodes=episodes, dataset=dataset, act=act, seed=seed, device=device)
+    error = "" if found.standard_error is None else f" ± {found.standard_error:.2f}"
+    n = len(found.returns)
+    click.echo(f"{found.algorithm} ({found.act}) on {found.dataset}, {n} episodes")
+    click.echo(f"return {found.mean_return:.2f}{error} (standard error)")
+    click.echo(f"mean length {sum(found.lengths) / n:.1f}")
+    if found.reference is not None:
+        click.echo(f"score {found.score:.1f} (reference: {found.reference.source})")
+    else:
+        click.echo("no score: the dataset has no reference scores")
+    for last in found.metrics:
+        means = f"mean over {last.steps} steps up to {last.step}"
+        click.echo(f"training, stage {last.stage}, {means}: {metrics_text(last.metrics)}")

@@ -1,0 +1,1 @@
+"""Single policies: train one, evaluate it again."""

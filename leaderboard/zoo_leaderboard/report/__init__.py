@@ -1,0 +1,1 @@
+"""What a board is shown as: tables, figures."""

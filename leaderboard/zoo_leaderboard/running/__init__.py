@@ -1,0 +1,1 @@
+"""Makes runs: one process a job, whatever happens to it."""
