@@ -61,8 +61,10 @@ def test_train_and_evaluate_print_the_trainings_metrics(zoo):
     options = ["--set", "steps=40", "--episodes", 2, "--evaluations", 1]
     code, out, err = zoo("train", "draws", BANDIT, *options, "--out", "run")
     assert code == 0, err
-    (line,) = {line for line in out.splitlines() if line.startswith("    ")}
-    assert re.fullmatch(r"    actor/trouble_steady \S+  actor/twice \S+", line)
+    lines = [line for line in out.splitlines() if line.startswith("    ")]
+    assert lines
+    for line in lines:
+        assert re.fullmatch(r"    actor/trouble_steady \S+  actor/twice \S+", line)
     code, out, _ = zoo("evaluate", "run", "--episodes", 2)
     assert code == 0
     assert "training, stage before, mean over 10 steps up to 10: actor/trouble_steady " in out
