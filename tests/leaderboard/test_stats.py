@@ -9,7 +9,7 @@ finite = st.floats(-1e3, 1e3, allow_nan=False)
 
 
 def iqm(scores):
-    return stats.aggregate(scores, repetitions=2).value
+    return stats.aggregates(scores, repetitions=2).iqm.value
 
 
 def test_iqm_of_known_values():
@@ -41,20 +41,21 @@ def test_iqm_weighs_datasets_the_same_whatever_their_seeds():
 @settings(max_examples=50, deadline=None)
 def test_aggregates_lie_between_the_extremes(scores):
     flat = [value for runs in scores for value in runs]
-    found = stats.aggregate(scores, repetitions=20)
-    for value in found:
-        assert min(flat) - 1e-6 <= value <= max(flat) + 1e-6
-    assert found.low <= found.high
+    for found in stats.aggregates(scores, repetitions=20)[:3]:
+        assert min(flat) - 1e-6 <= found.value <= max(flat) + 1e-6
+        assert found.known == all(len(runs) > 1 for runs in scores)
+        if found.known:
+            assert min(flat) - 1e-6 <= found.low <= found.high <= max(flat) + 1e-6
 
 
 def test_the_bootstrap_is_stratified_seeded_and_leaves_the_global_generator_alone():
     scores = [[0.0, 0.0, 0.0], [9.0, 9.0, 9.0]]
     # Without strata a resample could hold one dataset more often than the other.
-    assert stats.aggregate(scores, stats.weighted_mean) == (4.5, 4.5, 4.5)
+    assert stats.aggregates(scores).mean == (4.5, 4.5, 4.5)
     varied = [np.arange(7.0) ** 2, np.arange(5.0) ** 3]
     state = np.random.get_state()[1].tolist()
-    assert stats.aggregate(varied) == stats.aggregate(varied)
-    assert stats.aggregate(varied) != stats.aggregate(varied, seed=1)
+    assert stats.aggregates(varied) == stats.aggregates(varied)
+    assert stats.aggregates(varied) != stats.aggregates(varied, seed=1)
     assert np.random.get_state()[1].tolist() == state
 
 
@@ -63,7 +64,7 @@ def test_the_interval_covers_the_mean_about_as_often_as_it_says():
     hits = 0
     for trial in range(200):
         scores = list(generator.normal(size=(4, 10)))
-        found = stats.aggregate(scores, stats.weighted_mean, repetitions=200, seed=trial)
+        found = stats.aggregates(scores, repetitions=200, seed=trial).mean
         hits += found.low <= 0.0 <= found.high
     assert 0.87 <= hits / 200 <= 0.99
 
@@ -76,6 +77,7 @@ def test_probability_of_improvement_of_known_values():
     assert stats.improves([1, 3], [0, 1, 4]) == pytest.approx(3.5 / 6)
     # The mean over datasets, not over pairs.
     assert improve([[1, 1, 1], [0]], [[0], [1]]).value == 0.5
+    assert not improve([[2, 3]], [[0]]).known
     found = improve([[1, 2, 3], [4, 5]], [[2, 2], [1, 9, 9]])
     back = improve([[2, 2], [1, 9, 9]], [[1, 2, 3], [4, 5]])
     assert found.value + back.value == pytest.approx(1.0)
@@ -97,6 +99,111 @@ def test_standard_deviation_is_the_samples():
 @pytest.mark.parametrize("scores", [[], [[]], [[1.0], []]])
 def test_no_scores_are_refused(scores):
     with pytest.raises(ValueError, match="at least one score"):
-        stats.aggregate(scores)
+        stats.aggregates(scores)
     with pytest.raises(ValueError, match="datasets against"):
         stats.probability_of_improvement([[1.0]], [[1.0], [2.0]])
+
+
+def test_the_other_aggregates_of_known_values():
+    found = stats.aggregates([[0, 10], [20, 40], [150, 250]])
+    assert found.mean.value == pytest.approx((5 + 30 + 200) / 3)
+    assert found.median.value == pytest.approx(30)
+    # Of the shortfalls 100, 90, 80, 60, 0, 0.
+    assert found.optimality_gap.value == pytest.approx(330 / 6)
+    # Datasets weigh the same, whatever their seeds.
+    assert stats.aggregates([[0, 0, 0], [80]]).optimality_gap.value == pytest.approx(60)
+
+
+def test_a_single_run_has_no_interval():
+    found = stats.aggregates([[1.0], [2.0, 3.0]])
+    assert all(not value.known for value in found)
+    assert found.mean.value == pytest.approx(1.75)
+    assert not stats.average_ranks([[[1.0]], [[2.0]]])[0].known
+    assert np.isnan(stats.performance_profile([[1.0]], [0.0]).low).all()
+
+
+def test_average_ranks_of_known_values():
+    first, second, third = stats.average_ranks(
+        [[[3, 3], [1, 1]], [[2, 2], [2, 2]], [[1, 1], [1, 1]]]
+    )
+    # On the second dataset the first and the third share the ranks 2 and 3.
+    assert first == (1.75, 1.75, 1.75)
+    assert second == (1.5, 1.5, 1.5)
+    assert third == (2.75, 2.75, 2.75)
+    noisy = stats.average_ranks([[[1, 2, 9]], [[2, 3, 4]]])
+    assert sum(rank.value for rank in noisy) == pytest.approx(3)
+    assert noisy[0].low == 1.0
+    assert noisy[0].high == 2.0
+    with pytest.raises(ValueError, match="same datasets"):
+        stats.average_ranks([[[1]], [[1], [2]]])
+
+
+def test_one_dataset_is_welchs_test():
+    scipy = pytest.importorskip("scipy.stats")
+    generator = np.random.default_rng(3)
+    x, y = generator.normal(0, 1, 5), generator.normal(1, 3, 8)
+    found = stats.difference([x], [y])
+    assert found.p_value == pytest.approx(scipy.ttest_ind(x, y, equal_var=False).pvalue)
+    assert found.value == pytest.approx(x.mean() - y.mean())
+
+
+def test_the_test_over_datasets_rejects_as_often_as_its_level_says():
+    generator = np.random.default_rng(4)
+    scale = np.array([[1.0], [5.0], [20.0]])
+    p_values = [
+        stats.difference(
+            list(scale * generator.normal(size=(3, 5))), list(scale * generator.normal(size=(3, 4)))
+        ).p_value
+        for _ in range(600)
+    ]
+    assert 0.02 < np.mean(np.array(p_values) < stats.ALPHA) < 0.085
+
+
+def test_nothing_can_be_told_from_a_single_run_and_all_from_runs_without_variance():
+    assert stats.difference([[100.0]], [[0.0]]).p_value == 1.0
+    assert stats.difference([[1.0, 1.0]], [[1.0, 1.0]]).p_value == 1.0
+    assert stats.difference([[1.0, 1.0]], [[2.0, 2.0]]).p_value == 0.0
+
+
+def test_the_rows_that_are_not_worse_than_the_best():
+    rows = {
+        "best": [[10.0, 11.0, 12.0]],
+        "close": [[9.0, 11.0, 12.5]],
+        "worse": [[0.0, 0.1, 0.2]],
+        "single": [[5.0]],
+    }
+    assert stats.not_worse(rows) == {"best", "close", "single"}
+    assert stats.not_worse({}) == set()
+    assert stats.not_worse({"alone": [[1.0, 2.0]]}) == {"alone"}
+
+
+def test_holms_correction_keeps_what_many_comparisons_would_reject():
+    generator = np.random.default_rng(5)
+    wrong = 0
+    for _ in range(100):
+        rows = {str(i): [generator.normal(size=6)] for i in range(12)}
+        # With 12 equal rows the best is picked from them, which favours false differences.
+        wrong += len(stats.not_worse(rows)) < 12
+    assert wrong < 45
+
+
+def test_a_performance_profile_of_known_values():
+    found = stats.performance_profile([[0, 10], [20, 40, 60]], [-1, 5, 30, 100])
+    assert found.value.tolist() == pytest.approx([1, 0.75, 1 / 3, 0])
+    assert (found.low <= found.value).all()
+    assert (found.value <= found.high).all()
+    assert found.low[0] == found.high[0] == 1.0
+
+
+@given(st.lists(st.lists(finite, min_size=2, max_size=6), min_size=1, max_size=4))
+@settings(max_examples=50, deadline=None)
+def test_the_iqm_by_parts_is_the_weighted_mean_of_the_middle_half(scores):
+    """The same from the definition: each run's stretch of weight that lies in the middle half."""
+    flat = np.concatenate(scores)
+    weights = np.concatenate([np.full(len(runs), 1 / len(runs) / len(scores)) for runs in scores])
+    order = np.argsort(flat, kind="stable")
+    above = np.cumsum(weights[order])
+    cut = len(flat) // 4 / len(flat)
+    inside = np.clip(above, cut, 1 - cut) - np.clip(above - weights[order], cut, 1 - cut)
+    expected = (flat[order] * inside).sum() / inside.sum()
+    assert iqm(scores) == pytest.approx(expected, abs=1e-6)

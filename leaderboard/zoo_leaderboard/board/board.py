@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo_core.errors import ZooError
 from zoo_core.registry import Registry
 from zoo_leaderboard import stats
+from zoo_leaderboard.board.index import summaries
+from zoo_leaderboard.board.summary import RunSummary
 from zoo_leaderboard.planning import Planner, why_stale
 from zoo_leaderboard.result import Cell, Protocol, ReferenceScores, Result
 from zoo_leaderboard.stats import Interval, mean
@@ -26,31 +29,20 @@ from zoo_leaderboard.track import Track, load_track
 if TYPE_CHECKING:
     import pandas as pd
 
-LAST_EVALUATIONS = 3
-"""How many of the last evaluations the column "mean of last 3" covers."""
-
-
-def last_mean(result: Result) -> float:
-    """The mean score of a run's last three evaluations after the one before training."""
-    curve = [score for step, score in result.curve() if step > 0]
-    return mean(curve[-LAST_EVALUATIONS:])
-
-
-def best(result: Result) -> float:
-    """A run's best evaluation: what choosing the checkpoint by its score would have shown."""
-    return max(score for _, score in result.curve())
+AGGREGATE = "aggregate"
+"""What `Board.not_worse` calls the aggregates' columns."""
 
 
 @dataclass
 class Entry:
     """What the store has of a row on a dataset."""
 
-    finished: dict[int, Result] = field(default_factory=dict)
-    """Results that hold, by seed."""
-    failed: dict[int, str] = field(default_factory=dict)
-    """Reasons by seed."""
-    stale: dict[int, tuple[Result, str]] = field(default_factory=dict)
-    """Results whose key no longer matches, where no current one is there, and what changed."""
+    finished: dict[int, RunSummary] = field(default_factory=dict)
+    """Runs that hold, by seed."""
+    failed: dict[int, RunSummary] = field(default_factory=dict)
+    """Runs without a score, by seed."""
+    stale: dict[int, tuple[RunSummary, str]] = field(default_factory=dict)
+    """Runs whose key no longer matches, where no current one is there, and what changed."""
     damaged: dict[int, str] = field(default_factory=dict)
     """Unreadable files by seed."""
     missing: set[int] = field(default_factory=set)
@@ -73,15 +65,20 @@ class Entry:
         """Whether every seed has a score that holds."""
         return bool(self.finished) and len(self.finished) == self.expected
 
-    def values(self, of: Callable[[Result], float] | None = None) -> list[float]:
-        """A number per finished seed, in the order of the seeds; none for the score."""
-        results = [self.finished[seed] for seed in sorted(self.finished)]
-        return [of(r) if of else _score(r) for r in results]
+    @property
+    def runs(self) -> list[RunSummary]:
+        """The finished runs in the order of their seeds."""
+        return [self.finished[seed] for seed in sorted(self.finished)]
 
+    @cached_property
+    def scores(self) -> list[float]:
+        """The finished runs' scores in the order of their seeds."""
+        return [run.score for run in self.runs if run.score is not None]
 
-def _score(result: Result) -> float:
-    assert result.score is not None
-    return result.score
+    def mean_of(self, value: Callable[[RunSummary], float | None]) -> float | None:
+        """The mean of a number over the finished runs that have it; none where none has."""
+        found = [number for number in map(value, self.runs) if number is not None]
+        return mean(found) if found else None
 
 
 @dataclass
@@ -103,22 +100,33 @@ class Row:
     @property
     def steps(self) -> tuple[int, int] | None:
         """The least and the most training steps of its finished runs."""
-        found = [r.total_steps for e in self.entries.values() for r in e.finished.values()]
+        found = [run.total_steps for run in self.runs]
         return (min(found), max(found)) if found else None
+
+    @property
+    def runs(self) -> list[RunSummary]:
+        """Its finished runs on all datasets."""
+        return [run for entry in self.entries.values() for run in entry.finished.values()]
 
 
 @dataclass(frozen=True)
 class Aggregate:
-    """A row over the datasets that every row has finished."""
+    """A row over the datasets that every row has finished, with 95 % bootstrap intervals."""
 
-    mean: float
+    mean: Interval
+    """Of the datasets' means over seeds."""
+    median: Interval
     """Of the datasets' means over seeds."""
     iqm: Interval
-    """Interquartile mean over all runs, with a 95 % stratified bootstrap interval."""
+    """Interquartile mean over all runs."""
+    optimality_gap: Interval
+    """By how much scores fail to reach 100, on average."""
+    rank: Interval
+    """Its rank on a dataset by the mean over seeds, 1 for the best, averaged over the datasets."""
     last: float
-    """As `mean`, of the mean of each run's last three evaluations."""
+    """The mean as above, of the mean of each run's last three evaluations."""
     best: float
-    """As `mean`, of each run's best evaluation."""
+    """The mean as above, of each run's best evaluation."""
 
 
 @dataclass
@@ -132,6 +140,9 @@ class Board:
     references: dict[str, ReferenceScores | None]
     damaged: list[Damaged]
     """Every unreadable file of the store."""
+    store: Store
+    """Where the records are."""
+    _improvements: dict[tuple[str, str], Interval] = field(default_factory=dict, repr=False)
 
     @property
     def protocol(self) -> Protocol:
@@ -153,40 +164,94 @@ class Board:
     @cached_property
     def aggregates(self) -> dict[str, Aggregate]:
         """By the row's label; empty without a common dataset."""
-        return {row.label: self._aggregate(row) for row in self.active} if self.common else {}
-
-    def _aggregate(self, row: Row) -> Aggregate:
-        entries = [row.entry(dataset) for dataset in self.common]
-        return Aggregate(
-            mean=mean([mean(entry.values()) for entry in entries]),
-            iqm=stats.aggregate([entry.values() for entry in entries]),
-            last=mean([mean(entry.values(last_mean)) for entry in entries]),
-            best=mean([mean(entry.values(best)) for entry in entries]),
-        )
-
-    @cached_property
-    def improvements(self) -> dict[tuple[str, str], Interval]:
-        """P(a run of the first row beats one of the second) over the common datasets."""
         if not self.common:
             return {}
-        scores = {r.label: [r.entry(d).values() for d in self.common] for r in self.active}
-        found: dict[tuple[str, str], Interval] = {}
-        for x, y in itertools.combinations(scores, 2):
-            value, low, high = stats.probability_of_improvement(scores[x], scores[y])
-            found[x, y] = Interval(value, low, high)
-            found[y, x] = Interval(1.0 - value, 1.0 - high, 1.0 - low)
-        return found
+        ranks = stats.average_ranks([self._scores(row.label) for row in self.active])
+        return {
+            row.label: self._aggregate(row, rank)
+            for row, rank in zip(self.active, ranks, strict=True)
+        }
+
+    def _aggregate(self, row: Row, rank: Interval) -> Aggregate:
+        entries = [row.entry(dataset) for dataset in self.common]
+        found = stats.aggregates(self._scores(row.label))
+        lasts = [entry.mean_of(lambda run: run.last) for entry in entries]
+        bests = [entry.mean_of(lambda run: run.best) for entry in entries]
+        return Aggregate(
+            **found._asdict(),
+            rank=rank,
+            last=mean([value for value in lasts if value is not None]),
+            best=mean([value for value in bests if value is not None]),
+        )
+
+    def _scores(self, label: str) -> list[list[float]]:
+        """Per common dataset, a row's scores."""
+        return [self.row(label).entry(dataset).scores for dataset in self.common]
+
+    def row(self, label: str) -> Row:
+        """The row of a label.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return self._by_label[label]
+
+    @cached_property
+    def _by_label(self) -> dict[str, Row]:
+        return {row.label: row for row in self.rows}
+
+    def improvement(self, x: str, y: str) -> Interval:
+        """P(a run of row x beats one of row y) over the common datasets."""
+        if (x, y) not in self._improvements:
+            found = stats.probability_of_improvement(self._scores(x), self._scores(y))
+            self._improvements[x, y] = found
+            self._improvements[y, x] = found.complement()
+        return self._improvements[x, y]
 
     @property
-    def results(self) -> list[Result]:
-        """Every finished result that holds."""
-        return [
-            entry.finished[seed]
-            for row in self.rows
+    def improvements(self) -> dict[tuple[str, str], Interval]:
+        """`improvement` of every pair of rows with an aggregate."""
+        return {
+            (x, y): self.improvement(x, y) for x, y in itertools.permutations(self.aggregates, 2)
+        }
+
+    @cached_property
+    def not_worse(self) -> dict[str, set[str]]:
+        """By dataset, and for the aggregates by `AGGREGATE`, the rows that cannot be told from the
+        best by their means: `stats.not_worse`."""
+        found = {
+            dataset: stats.not_worse(
+                {row.label: [row.entry(dataset).scores] for row in self.scored(dataset)}
+            )
             for dataset in self.datasets
-            for entry in (row.entry(dataset),)
-            for seed in sorted(entry.finished)
+        }
+        return {**found, AGGREGATE: stats.not_worse({x: self._scores(x) for x in self.aggregates})}
+
+    def scored(self, dataset: str) -> list[Row]:
+        """The rows whose every seed has finished a dataset."""
+        return [row for row in self.rows if row.entry(dataset).complete]
+
+    def told_apart(self, x: str, y: str) -> bool:
+        """Whether two rows' means over the common datasets differ: Welch's test at 5 %."""
+        return stats.difference(self._scores(x), self._scores(y)).p_value < stats.ALPHA
+
+    @property
+    def runs(self) -> list[RunSummary]:
+        """Every finished run that holds."""
+        return [
+            run for row in self.rows for dataset in self.datasets for run in row.entry(dataset).runs
         ]
+
+    def record(self, run: RunSummary) -> Result:
+        """The full record of a run.
+
+        Raises:
+            ZooError: it is gone or damaged.
+        """
+        found = self.store.read(run.name)
+        if isinstance(found, Damaged):
+            raise ZooError(str(found))
+        return found
 
     def scores(self) -> pd.DataFrame:
         """One line a run: its cell, score, columns, returns, times and state, as pandas data."""
@@ -202,12 +267,12 @@ class Board:
                     "variant": row.variant,
                     "dataset": dataset,
                 }
-                for seed, result in sorted(entry.finished.items()):
-                    lines.append({**cell, **_line(seed, "finished", "", result)})
-                for seed, (result, why) in sorted(entry.stale.items()):
-                    lines.append({**cell, **_line(seed, "stale", why, result)})
-                for seed, reason in sorted(entry.failed.items()):
-                    lines.append({**cell, **_line(seed, "failed", reason)})
+                for seed, run in sorted(entry.finished.items()):
+                    lines.append({**cell, **_line(seed, "finished", "", run)})
+                for seed, (run, why) in sorted(entry.stale.items()):
+                    lines.append({**cell, **_line(seed, "stale", why, run)})
+                for seed, run in sorted(entry.failed.items()):
+                    lines.append({**cell, **_line(seed, "failed", run.reason, run)})
                 for seed, reason in sorted(entry.damaged.items()):
                     lines.append({**cell, **_line(seed, "damaged", reason)})
                 for seed in sorted(entry.missing):
@@ -219,9 +284,9 @@ class Board:
         import pandas as pd
 
         lines = [
-            (result.cell.row, result.cell.algorithm, result.cell.dataset, result.cell.seed, *point)
-            for result in self.results
-            for point in result.curve()
+            (run.cell.row, run.cell.algorithm, run.cell.dataset, run.seed, *point)
+            for run in self.runs
+            for point in run.curve
         ]
         columns = ["row", "algorithm", "dataset", "seed", "step", "score"]
         return pd.DataFrame(lines, columns=columns)
@@ -246,42 +311,31 @@ class Board:
 
 
 _CELL_COLUMNS = ("row", "algorithm", "variant", "dataset")
-_LINE_COLUMNS = (
-    "seed",
-    "state",
-    "reason",
-    "score",
-    "mean_of_last_3",
-    "best_over_time",
-    "episode_return",
-    "steps",
-    "training_seconds",
-    "evaluation_seconds",
-    "key",
-)
+_RUN_COLUMNS = {
+    "score": "score",
+    "mean_of_last_3": "last",
+    "best_over_time": "best",
+    "episode_return": "episode_return",
+    "steps": "total_steps",
+    "training_seconds": "seconds_training",
+    "evaluation_seconds": "seconds_evaluation",
+    "wall_seconds": "wall_seconds",
+    "updates_per_second": "updates_per_second",
+    "parameters": "parameters",
+    "peak_memory": "peak_memory",
+    "tuning_evaluations": "tuning_evaluations",
+    "alarm": "alarm",
+    "key": "key",
+}
+"""The names of a summary's numbers in `Board.scores`."""
+_LINE_COLUMNS = ("seed", "state", "reason", *_RUN_COLUMNS)
 
 
-def _line(seed: int, state: str, reason: str, result: Result | None = None) -> dict[str, Any]:
+def _line(seed: int, state: str, reason: str, run: RunSummary | None = None) -> dict[str, Any]:
     line: dict[str, Any] = {"seed": seed, "state": state, "reason": reason}
-    if result is None:
-        return line
-    line |= {
-        "score": result.score,
-        "mean_of_last_3": last_mean(result),
-        "best_over_time": best(result),
-        "episode_return": final(result),
-        "steps": result.total_steps,
-        "training_seconds": result.times.training,
-        "evaluation_seconds": result.times.evaluation,
-        "key": result.key,
-    }
+    if run is not None:
+        line |= {column: getattr(run, field) for column, field in _RUN_COLUMNS.items()}
     return line
-
-
-def final(result: Result) -> float:
-    """The mean raw return of the last evaluation by the headline act."""
-    last = [e for e in result.evaluations if e.act == result.act][-1]
-    return last.mean_return
 
 
 def load(
@@ -304,22 +358,39 @@ def load(
     """
     store = store if isinstance(store, Store) else Store(store)
     track = track if isinstance(track, Track) else load_track(track)
-    results, damaged = store.load()
+    found, damaged = summaries(store)
     planned = store.planned(track.name)
-    results = [r for r in results if r.track == track.name or r.key in planned]
-    planner = Planner(track, registry) if check else None
-    builder = _Builder(track, planned)
+    runs = [run for run in found if run.track == track.name or run.key in planned]
+    staleness = _Staleness(store, Planner(track, registry)) if check else None
+    builder = _Builder(track, planned, store)
     # Oldest first: of two stale results of a cell the newer one is shown.
-    for result in sorted(results, key=lambda r: r.times.finished_at):
-        builder.add(result, why_stale(result, planner) if planner else "")
+    for run in sorted(runs, key=lambda run: run.finished_at):
+        builder.add(run, staleness.why(run) if staleness else "")
     for problem in damaged:
         builder.add_damaged(problem)
     return builder.board(damaged)
 
 
+class _Staleness:
+    """What changed since runs were made, asked once for all runs of the same conditions."""
+
+    def __init__(self, store: Store, planner: Planner) -> None:
+        self.store, self.planner = store, planner
+        self._known: dict[tuple[str, str, str], str] = {}
+
+    def why(self, run: RunSummary) -> str:
+        """`planning.why_stale` of the run's record."""
+        key = run.cell.row, run.cell.dataset, run.conditions
+        if key not in self._known:
+            record = self.store.read(run.name)
+            stale = str(record) if isinstance(record, Damaged) else why_stale(record, self.planner)
+            self._known[key] = stale
+        return self._known[key]
+
+
 class _Builder:
-    def __init__(self, track: Track, planned: dict[str, Cell]) -> None:
-        self.track, self.planned = track, planned
+    def __init__(self, track: Track, planned: dict[str, Cell], store: Store) -> None:
+        self.track, self.planned, self.store = track, planned, store
         self.rows: dict[str, Row] = {}
         self.references: dict[str, ReferenceScores | None] = {}
 
@@ -329,22 +400,22 @@ class _Builder:
         )
         return row.entries.setdefault(cell.dataset, Entry())
 
-    def add(self, result: Result, stale: str) -> None:
-        entry, seed = self.entry(result.cell), result.cell.seed
-        if result.external:
-            self.rows[result.cell.row].external = True
-        if result.failure is not None:
+    def add(self, run: RunSummary, stale: str) -> None:
+        entry, seed = self.entry(run.cell), run.seed
+        if run.external:
+            self.rows[run.cell.row].external = True
+        if run.status == "failed":
             # A stale failure says nothing about the code as it is now.
             if not stale:
-                entry.failed[seed] = result.failure.reason
+                entry.failed[seed] = run
             else:
                 entry.missing.add(seed)
             return
         if stale:
-            entry.stale[seed] = result, stale
+            entry.stale[seed] = run, stale
             return
-        entry.finished[seed] = result
-        self.references[result.cell.dataset] = result.reference
+        entry.finished[seed] = run
+        self.references[run.cell.dataset] = run.reference
 
     def add_damaged(self, problem: Damaged) -> None:
         cell = self.planned.get(problem.key, problem.cell)
@@ -374,9 +445,10 @@ class _Builder:
         datasets = [d for d in order if d in used] + sorted(used - set(order))
         for row in self.rows.values():
             for entry in row.entries.values():
-                for result, _ in entry.stale.values():
-                    self.references.setdefault(result.cell.dataset, result.reference)
-        board = Board(self.track, list(self.rows.values()), datasets, self.references, damaged)
+                for run, _ in entry.stale.values():
+                    self.references.setdefault(run.cell.dataset, run.reference)
+        rows = list(self.rows.values())
+        board = Board(self.track, rows, datasets, self.references, damaged, self.store)
         board.rows = sorted(board.rows, key=lambda row: _rank(board, row))
         return board
 
@@ -384,4 +456,4 @@ class _Builder:
 def _rank(board: Board, row: Row) -> tuple[float, str]:
     """Best first; rows without an aggregate last, by name."""
     found = board.aggregates.get(row.label)
-    return (-found.mean if found else np.inf, row.label)
+    return (-found.mean.value if found else np.inf, row.label)

@@ -16,7 +16,7 @@ from zoo_core.errors import UnknownName, ZooError
 from zoo_leaderboard.board.board import Board, Entry, Row
 from zoo_leaderboard.report.markup import Notes, grid, lines_of, plus_minus
 from zoo_leaderboard.report.published import Published, PublishedScore, load_published
-from zoo_leaderboard.report.tables import row_text, score_text, steps_text
+from zoo_leaderboard.report.tables.sections import row_text, score_text, steps_text
 from zoo_leaderboard.stats import mean, standard_deviation
 
 COLUMNS = (
@@ -163,7 +163,7 @@ def _published_texts(score: PublishedScore, notes: Notes) -> list[str]:
 
 
 def _ours(pair: Pair, board: Board) -> dict[str, Any]:
-    values = pair.entry.values()
+    values = pair.entry.scores
     return {
         "score_mean": mean(values),
         "score_std": standard_deviation(values) if len(values) > 1 else None,

@@ -8,6 +8,14 @@ from dataclasses import dataclass, field
 from zoo_leaderboard.stats import mean, standard_deviation
 
 
+@dataclass(frozen=True)
+class Text:
+    """An unescaped text of a cell."""
+
+    text: str
+    bold: bool = False
+
+
 @dataclass
 class Notes:
     """Footnotes, each text once."""
@@ -61,14 +69,14 @@ def lines_of(texts: Sequence[str], before: str = "") -> str:
     return "\n".join(f"{before}{escaped(text)}  " for text in texts)
 
 
-def grid(cells: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> str:
+def grid(cells: Sequence[Sequence[str | Text]], left: Collection[int] = (0,)) -> str:
     """A Markdown table, its columns aligned so that the source reads well too.
 
     Args:
         cells: Lines of unescaped texts, the header first, all of one length.
         left: The columns that are aligned to the left; the others are numbers.
     """
-    escapes = [[escaped(text) for text in line] for line in cells]
+    escapes = [[_marked(cell) for cell in line] for line in cells]
     widths = [max(map(len, column)) for column in zip(*escapes, strict=True)]
 
     def line(texts: Sequence[str]) -> str:
@@ -80,3 +88,9 @@ def grid(cells: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> str:
 
     rule = ["-" * w if i in left else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
     return "\n".join([line(escapes[0]), line(rule), *map(line, escapes[1:])])
+
+
+def _marked(cell: str | Text) -> str:
+    if isinstance(cell, str):
+        return escaped(cell)
+    return f"**{escaped(cell.text)}**" if cell.bold else escaped(cell.text)

@@ -3,6 +3,7 @@
 from zoo_leaderboard.store.store import (
     STORE_VARIABLE,
     Damaged,
+    Listed,
     Store,
     agent_beside,
     default_root,
@@ -13,6 +14,7 @@ from zoo_leaderboard.store.store import (
 __all__ = [
     "STORE_VARIABLE",
     "Damaged",
+    "Listed",
     "Store",
     "agent_beside",
     "default_root",

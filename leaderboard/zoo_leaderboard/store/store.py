@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 from pydantic import TypeAdapter, ValidationError
@@ -45,6 +45,16 @@ class Damaged:
 
     def __str__(self) -> str:
         return f"damaged result file {self.path}: {self.reason}"
+
+
+class Listed(NamedTuple):
+    """A record's file."""
+
+    name: str
+    """Below the store's root."""
+    size: int
+    stamp: str
+    """Another one for every change of the file."""
 
 
 def default_root() -> Path:
@@ -148,20 +158,45 @@ class Store:
         write_atomically(path, result.model_dump_json(indent=1) + "\n")
         return path
 
-    def load(self) -> tuple[list[Result], list[Damaged]]:
-        """Every record, in the order of the paths, and every file that cannot be read.
+    def listing(self) -> list[Listed]:
+        """Every record's file in the order of the names, unread.
 
         Raises:
             ZooError: there is no such folder.
         """
         if not self.root.is_dir():
             raise ZooError(f"no store at {self.root}; 'zoo leaderboard run' makes one")
+        found: list[Listed] = []
+        folders = [self.root / "results"]
+        while folders:
+            with contextlib.suppress(FileNotFoundError), os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir():
+                        folders.append(Path(entry.path))
+                    elif entry.name.endswith(".json") and not entry.name.startswith("."):
+                        state = entry.stat()
+                        name = Path(entry.path).relative_to(self.root).as_posix()
+                        found.append(Listed(name, state.st_size, str(state.st_mtime_ns)))
+        return sorted(found)
+
+    def read(self, name: str) -> Result | Damaged:
+        """The record of a listed name, or what is wrong with it."""
+        return read(self.root / name, self.root)
+
+    def damaged(self, name: str, reason: str) -> Damaged:
+        """A listed name as a note of its damage."""
+        return _damaged(self.root / name, self.root, reason)
+
+    def load(self) -> tuple[list[Result], list[Damaged]]:
+        """Every record, in the order of the paths, and every file that cannot be read.
+
+        Raises:
+            ZooError: there is no such folder.
+        """
         results: list[Result] = []
         damaged: list[Damaged] = []
-        for path in sorted((self.root / "results").rglob("*.json")):
-            if path.name.startswith("."):
-                continue
-            found = read(path, self.root)
+        for listed in self.listing():
+            found = self.read(listed.name)
             if isinstance(found, Result):
                 results.append(found)
             else:

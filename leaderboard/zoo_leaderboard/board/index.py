@@ -1,0 +1,149 @@
+"""A store's summaries, kept so that ten thousand records are read once and not for every table.
+
+The index is derived: a SQLite file in the zoo's cache, one line a record, with the size and the
+stamp that the record's file had when it was read. Only records that changed are read again. Where
+the file is damaged, locked, or of another version it is made anew; where it cannot be written the
+index lives in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from zoo_leaderboard.board.summary import RunSummary, summarise
+from zoo_leaderboard.datasets.home import zoo_home
+from zoo_leaderboard.result import Cell, ReferenceScores
+from zoo_leaderboard.store import Damaged, Store
+
+VERSION = 1
+"""Raised when the columns or their meaning change: older files are then made anew."""
+
+WAIT_SECONDS = 20.0
+"""For another process that writes the index; after it this one does without."""
+
+_PLAIN = tuple(f.name for f in fields(RunSummary) if f.name not in {"cell", "reference", "name"})
+_COLUMNS = ("name", "size", "stamp", "damage", "row", "seed", "reference", *_PLAIN)
+
+
+def summaries(store: Store) -> tuple[list[RunSummary], list[Damaged]]:
+    """A summary of every record in the order of the names, and every file that cannot be read.
+
+    Raises:
+        ZooError: there is no such store.
+    """
+    listed = store.listing()
+    with _opened(store) as database:
+        known = {
+            name: (size, stamp)
+            for name, size, stamp in database.execute("SELECT name, size, stamp FROM runs")
+        }
+        changed = [f for f in listed if known.pop(f.name, None) != (f.size, f.stamp)]
+        database.executemany("DELETE FROM runs WHERE name = ?", [(name,) for name in known])
+        places = ", ".join("?" * len(_COLUMNS))
+        database.executemany(
+            f"INSERT OR REPLACE INTO runs VALUES ({places})",
+            (_line(store, f.name, f.size, f.stamp) for f in changed),
+        )
+        database.commit()
+        return _read(database, store)
+
+
+def location(store: Store) -> Path:
+    """The index's file of a store."""
+    name = hashlib.sha256(str(store.root.absolute()).encode()).hexdigest()[:24]
+    return zoo_home() / "cache" / "index" / f"{name}.sqlite"
+
+
+@contextlib.contextmanager
+def _opened(store: Store) -> Iterator[sqlite3.Connection]:
+    database = _usable(location(store)) or _usable(None)
+    assert database is not None
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def _usable(path: Path | None) -> sqlite3.Connection | None:
+    """A database with the present columns; none where the file cannot serve."""
+    for attempt in range(2):
+        try:
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            database = sqlite3.connect(path or ":memory:", timeout=WAIT_SECONDS)
+            if database.execute("PRAGMA user_version").fetchone() != (VERSION,):
+                database.execute("DROP TABLE IF EXISTS runs")
+                columns = ", ".join(_COLUMNS[1:])
+                database.execute(f"CREATE TABLE runs (name TEXT PRIMARY KEY, {columns})")
+                database.execute(f"PRAGMA user_version = {VERSION}")
+            # Taken at once, so that a place that cannot be written shows here.
+            database.execute("BEGIN IMMEDIATE")
+            return database
+        except (OSError, sqlite3.OperationalError):
+            # It cannot be written, or another process fills it at this moment.
+            return None
+        except sqlite3.DatabaseError:
+            if path is None or attempt:
+                return None
+            with contextlib.suppress(OSError):
+                path.unlink()
+    return None
+
+
+def _line(store: Store, name: str, size: int, stamp: str) -> tuple[Any, ...]:
+    found = store.read(name)
+    if isinstance(found, Damaged):
+        values: dict[str, Any] = {"damage": found.reason}
+    else:
+        summary = summarise(found, name)
+        values = {field: getattr(summary, field) for field in _PLAIN}
+        values |= {
+            "row": summary.cell.model_dump_json(exclude={"seed"}),
+            "seed": summary.seed,
+            "reference": summary.reference.model_dump_json() if summary.reference else None,
+        }
+    values |= {"name": name, "size": size, "stamp": stamp}
+    return tuple(values.get(column) for column in _COLUMNS)
+
+
+def _read(database: sqlite3.Connection, store: Store) -> tuple[list[RunSummary], list[Damaged]]:
+    found: list[RunSummary] = []
+    damaged: list[Damaged] = []
+    references: dict[str | None, ReferenceScores | None] = {None: None}
+    cells: dict[str, Cell] = {}
+    strings: dict[str, str] = {}
+    for line in database.execute("SELECT * FROM runs ORDER BY name"):
+        values = dict(zip(_COLUMNS, line, strict=True))
+        name, reason = values["name"], values["damage"]
+        if reason is not None:
+            damaged.append(store.damaged(name, reason))
+            continue
+        text = values["reference"]
+        if text not in references:
+            references[text] = ReferenceScores.model_validate_json(text)
+        row = values["row"]
+        if row not in cells:
+            cells[row] = Cell.model_validate_json(f'{{"seed": 0, {row[1:]}')
+        plain = {field: values[field] for field in _PLAIN}
+        for field in _REPEATED:
+            plain[field] = strings.setdefault(plain[field], plain[field])
+        plain["external"] = bool(plain["external"])
+        found.append(
+            RunSummary(
+                **plain,
+                name=name,
+                cell=cells[row].model_copy(update={"seed": values["seed"]}),
+                reference=references[text],
+            )
+        )
+    return found, damaged
+
+
+_REPEATED = ("track", "status", "act", "conditions", "failure_kind", "reason", "alarm")
+"""What is the same in many lines is held once."""

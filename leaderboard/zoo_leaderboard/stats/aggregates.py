@@ -1,0 +1,96 @@
+"""One number for all of an algorithm's runs: mean, median, interquartile mean, optimality gap."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from zoo_leaderboard.stats.resampling import (
+    REPETITIONS,
+    Floats,
+    Interval,
+    Scores,
+    by_dataset,
+    counts,
+    interval,
+)
+
+TARGET = 100.0
+"""The score below which the optimality gap counts: the reference maximum."""
+
+
+class Aggregates(NamedTuple):
+    """An algorithm over several datasets, each with a 95 % interval."""
+
+    mean: Interval
+    """Of the datasets' means over runs."""
+    median: Interval
+    """Of the datasets' means over runs."""
+    iqm: Interval
+    """The interquartile mean over all runs."""
+    optimality_gap: Interval
+    """By how much the runs fail to reach `TARGET`, on average; smaller is better."""
+
+
+def mean(values: Sequence[float]) -> float:
+    """The mean, exactly rounded, so that it does not depend on the order."""
+    return math.fsum(values) / len(values)
+
+
+def standard_deviation(scores: ArrayLike) -> float:
+    """The sample standard deviation over runs (divisor n - 1); NaN for a single run."""
+    values = np.asarray(scores, dtype=np.float64)
+    return float(values.std(ddof=1)) if values.size > 1 else float("nan")
+
+
+def aggregates(scores: Scores, *, repetitions: int = REPETITIONS, seed: int = 0) -> Aggregates:
+    """All aggregates with stratified bootstrap intervals.
+
+    Args:
+        scores: Per dataset, its runs' scores.
+        repetitions: Resamples.
+        seed: Of the resampling.
+
+    Raises:
+        ValueError: no dataset, or one without a score.
+    """
+    runs = by_dataset(scores)
+    drawn = [counts(run.size, repetitions, seed, place) for place, run in enumerate(runs)]
+    # The first line is the runs as they are.
+    weights = [np.vstack([np.ones((1, run.size)), c]) for run, c in zip(runs, drawn, strict=True)]
+    means = np.stack([c @ run / run.size for run, c in zip(runs, weights, strict=True)], axis=1)
+    flat = np.concatenate(runs)
+    shares = np.concatenate(
+        [c / (len(runs) * run.size) for run, c in zip(runs, weights, strict=True)], axis=1
+    )
+    found = (
+        means.mean(axis=1),
+        np.median(means, axis=1),
+        interquartile_mean(flat, shares),
+        TARGET - shares @ np.minimum(flat, TARGET),
+    )
+    return Aggregates(*(interval(of[0], of[1:], runs) for of in found))
+
+
+def interquartile_mean(scores: Floats, weights: Floats) -> Floats:
+    """The mean of the middle half, [R].
+
+    As `scipy.stats.trim_mean(scores, 0.25)`: floor(N / 4) runs' worth of weight goes at each end,
+    so that with equal weights whole runs are cut.
+
+    Args:
+        scores: [N].
+        weights: [R, N], each line's sum 1; a weight of 0 is a run that is absent.
+    """
+    order = np.argsort(scores, kind="stable")
+    ordered = scores[order]
+    cut = (scores.size // 4) / scores.size
+    # The weight up to and with each run that lies inside [cut, 1 - cut]; each run counts with its
+    # difference to the one before, summed by parts.
+    inside = np.clip(np.cumsum(weights[:, order], axis=1), cut, 1.0 - cut)
+    total = ordered[-1] * (1.0 - cut) - ordered[0] * cut - inside[:, :-1] @ np.diff(ordered)
+    return np.asarray(total / (1.0 - 2.0 * cut))

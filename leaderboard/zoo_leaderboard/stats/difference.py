@@ -1,0 +1,74 @@
+"""Whether two algorithms' means differ."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from zoo_leaderboard.stats.resampling import Scores, by_dataset
+
+ALPHA = 0.05
+"""The level of all tests."""
+
+
+class Difference(NamedTuple):
+    """The difference of two means and how probable one at least as large is by chance."""
+
+    value: float
+    p_value: float
+    """1 where nothing can be said, because a dataset has a single run."""
+
+
+def difference(x: Scores, y: Scores) -> Difference:
+    """Welch's test of the mean over datasets of the means over runs.
+
+    The standard error is that of a stratified mean, sqrt(sum_d (s_x^2 / n + s_y^2 / m)) / D, with
+    Satterthwaite's degrees of freedom; on one dataset it is Welch's t-test (recommended for few
+    seeds by Colas et al. 2019, arXiv:1904.06979).
+
+    Args:
+        x: Per dataset, the scores of X's runs.
+        y: The same datasets in the same order for Y.
+
+    Raises:
+        ValueError: other numbers of datasets, or a dataset without a score.
+    """
+    from scipy.stats import t
+
+    xs, ys = by_dataset(x), by_dataset(y)
+    if len(xs) != len(ys):
+        raise ValueError(f"{len(xs)} datasets against {len(ys)}")
+    count = len(xs)
+    value = math.fsum([*(run.mean() for run in xs), *(-run.mean() for run in ys)]) / count
+    runs = [*xs, *ys]
+    if any(run.size == 1 for run in runs):
+        return Difference(value, 1.0)
+    parts = [float(run.var(ddof=1)) / run.size / count**2 for run in runs]
+    variance = math.fsum(parts)
+    if variance == 0.0:
+        return Difference(value, 1.0 if value == 0.0 else 0.0)
+    freedom = variance**2 / math.fsum(
+        part**2 / (run.size - 1) for part, run in zip(parts, runs, strict=True)
+    )
+    return Difference(value, float(2.0 * t.sf(abs(value) / math.sqrt(variance), freedom)))
+
+
+def not_worse(rows: Mapping[str, Scores]) -> set[str]:
+    """The rows that cannot be told from the one with the highest mean: each is compared with it by
+    `difference`, at `ALPHA` over all comparisons (Holm 1979).
+
+    Args:
+        rows: Per row and dataset, the scores of its runs.
+    """
+    if not rows:
+        return set()
+    zero = {label: [[0.0]] * len(scores) for label, scores in rows.items()}
+    best = max(rows, key=lambda label: difference(rows[label], zero[label]).value)
+    found = {label: difference(rows[best], scores).p_value for label, scores in rows.items()}
+    del found[best]
+    ordered = sorted(found, key=lambda label: found[label])
+    for place, label in enumerate(ordered):
+        if found[label] > ALPHA / (len(ordered) - place):
+            return {best, *ordered[place:]}
+    return {best}

@@ -1,0 +1,65 @@
+"""Average ranks of algorithms over datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from zoo_leaderboard.stats.resampling import (
+    REPETITIONS,
+    Floats,
+    Interval,
+    Scores,
+    by_dataset,
+    counts,
+    interval,
+)
+
+
+def average_ranks(
+    rows: Sequence[Scores], *, repetitions: int = REPETITIONS, seed: int = 0
+) -> list[Interval]:
+    """Each algorithm's rank by its mean over runs, 1 for the best, averaged over the datasets.
+
+    Equal means share the average of their ranks. The intervals resample every algorithm's runs
+    within each dataset, independently of the other algorithms'.
+
+    Args:
+        rows: Per algorithm and dataset, the scores of its runs; the same datasets for all.
+        repetitions: Resamples.
+        seed: Of the resampling.
+
+    Raises:
+        ValueError: other numbers of datasets, or a dataset without a score.
+    """
+    runs = [by_dataset(scores) for scores in rows]
+    if len({len(datasets) for datasets in runs}) > 1:
+        raise ValueError("every algorithm needs the same datasets")
+    # [R, algorithms, datasets]; the first line is the runs as they are.
+    means = np.stack(
+        [
+            np.stack(
+                [_means(run, repetitions, seed, place, row) for place, run in enumerate(datasets)],
+                axis=1,
+            )
+            for row, datasets in enumerate(runs)
+        ],
+        axis=1,
+    )
+    ranks = _ranks(-means).mean(axis=2)
+    return [
+        interval(float(ranks[0, row]), ranks[1:, row], [r for other in runs for r in other])
+        for row in range(len(runs))
+    ]
+
+
+def _means(run: Floats, repetitions: int, *stream: int) -> Floats:
+    drawn = counts(run.size, repetitions, *stream)
+    return np.concatenate([[run.mean()], drawn @ run / run.size])
+
+
+def _ranks(values: Floats) -> Floats:
+    from scipy.stats import rankdata
+
+    return np.asarray(rankdata(values, method="average", axis=1), dtype=np.float64)
