@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import platform
 import tempfile
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zoo_core.errors import BadCheckpoint, ZooError
+from zoo_core.errors import BadCheckpoint, Unwritable
 from zoo_core.version import SEMANTICS, __version__
 
 FORMAT = 1
@@ -23,7 +24,7 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
     """Writes a checkpoint; a reader sees the old file or the new one, never a part.
 
     Raises:
-        ZooError: the place cannot be written to.
+        Unwritable: the place cannot be written to; what is there is left as it was.
     """
     stamped = {
         "format": FORMAT,
@@ -35,19 +36,22 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
         },
         **content,
     }
+    # Made in memory first: onto a full disk torch.save itself fails with errors of other types.
+    packed = io.BytesIO()
+    torch.save(stamped, packed)
     temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
-            torch.save(stamped, file)
+            file.write(packed.getbuffer())
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise ZooError(f"cannot write the checkpoint {path}: {error.strerror or error}") from None
+        raise Unwritable(f"cannot write the checkpoint {path}: {error.strerror or error}") from None
 
 
 def read(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:

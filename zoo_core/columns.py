@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo_core.errors import BadCheckpoint, ZooError
+from zoo_core.errors import BadCheckpoint, Unwritable, ZooError
 
 
 def key_of(state: Mapping[str, Tensor], *names: object) -> str:
@@ -33,7 +33,11 @@ def check(columns: Mapping[str, Tensor], rows: int, who: str) -> None:
 
 
 def write(directory: Path, key: str, columns: Mapping[str, Tensor]) -> None:
-    """Writes the columns to `directory/key`, by rename; nothing where they are there already."""
+    """Writes the columns to `directory/key`, by rename; nothing where they are there already.
+
+    Raises:
+        Unwritable: the place cannot be written to.
+    """
     final = directory / key
     if final.exists():
         return
@@ -49,7 +53,9 @@ def write(directory: Path, key: str, columns: Mapping[str, Tensor]) -> None:
             shutil.rmtree(temporary, ignore_errors=True)
         # Another process that prepared the same columns may have been first.
         if not final.exists():
-            raise ZooError(f"cannot write the columns {final}: {error.strerror}") from None
+            raise Unwritable(
+                f"cannot write the columns {final}: {error.strerror or error}"
+            ) from None
 
 
 def read(directory: Path, key: str) -> dict[str, Tensor]:

@@ -45,3 +45,7 @@ class Incompatible(ZooError):
 
 class BadCheckpoint(ZooError):
     """A checkpoint file that is damaged or belongs to something else."""
+
+
+class Unwritable(ZooError):
+    """A file that cannot be written: a full disk, a read-only one, or one that is gone."""

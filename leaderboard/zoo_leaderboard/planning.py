@@ -27,6 +27,8 @@ from zoo_leaderboard.store import Damaged, Store
 from zoo_leaderboard.track import Track, Values
 
 Variant = Literal["default", "tuned"]
+OUTSIDE = frozenset({"killed", "disk"})
+"""Kinds of failures whose cause is outside of the job, so that the next run makes it again."""
 Tell = Callable[[str], None]
 """Takes a line for the user."""
 
@@ -321,7 +323,7 @@ def _review(job: Job, store: Store) -> Planned:
     if found is None:
         return Planned(job, "missing", _note(job, store))
     if found.failure is not None:
-        return Planned(job, "failed", found.failure.reason, found.failure.kind == "killed")
+        return Planned(job, "failed", found.failure.reason, found.failure.kind in OUTSIDE)
     return Planned(job, "finished")
 
 

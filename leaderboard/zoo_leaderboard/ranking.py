@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo_leaderboard.planning import Planned, Tell, Variant, plan, review
+from zoo_leaderboard.running.limits import RETRIES, UNLIMITED, Limits
+from zoo_leaderboard.running.memory import parse_size
 from zoo_leaderboard.running.progress import Display
 from zoo_leaderboard.running.runner import Summary, run_planned
 from zoo_leaderboard.store import Store
@@ -52,7 +54,7 @@ def carry_out(
     *,
     workers: int | None = None,
     retry_failed: bool = False,
-    time_limit: float | None = None,
+    limits: Limits = UNLIMITED,
 ) -> Summary:
     """Notes the plan in the store, so that what is missing is known, and runs it."""
     store.check_writable()
@@ -64,7 +66,7 @@ def carry_out(
         display,
         workers=workers,
         retry_failed=retry_failed,
-        time_limit=time_limit,
+        limits=limits,
     )
 
 
@@ -82,6 +84,8 @@ def run(
     workers: int | None = None,
     retry_failed: bool = False,
     time_limit: float | None = None,
+    memory_limit: int | str | None = None,
+    retries: int = RETRIES,
     display: Display | None = None,
     tell: Tell = lambda line: None,
 ) -> Summary:
@@ -99,7 +103,9 @@ def run(
         threads: Of each job.
         workers: Jobs at a time; none for as many as fit the cores.
         retry_failed: Whether failed and damaged cells are run again.
-        time_limit: Seconds a job may take.
+        time_limit: Seconds a job may take in this run.
+        memory_limit: Bytes, or a size such as `4GiB`, that a job and what it starts may hold.
+        retries: How often a job whose process is killed from outside starts again within the run.
         display: Told of the progress; none for silence.
         tell: Told of datasets that are built or fetched, and of the track's that cannot be had.
 
@@ -107,6 +113,8 @@ def run(
         ZooError: unknown names, bad values, or a store that cannot be written. A job's own
             failure is in the summary and in its record, and raises nothing.
     """
+    memory = parse_size(memory_limit) if isinstance(memory_limit, str) else memory_limit
+    limits = Limits(time_limit, memory, retries)
     store = store if isinstance(store, Store) else Store(store)
     planned = prepare(
         track,
@@ -126,5 +134,5 @@ def run(
         display or Display(),
         workers=workers,
         retry_failed=retry_failed,
-        time_limit=time_limit,
+        limits=limits,
     )

@@ -81,8 +81,9 @@ class Measured(Record):
 class Failure(Record):
     """Why a run has no score."""
 
-    kind: Literal["diverged", "error", "killed", "timeout"]
-    """A NaN or infinity; an exception; a process that died; a time limit."""
+    kind: Literal["diverged", "error", "killed", "timeout", "memory", "disk"]
+    """A NaN or infinity; an exception; a process that died; a time limit; a memory limit; a file
+    that could not be written."""
     reason: str
     """One line."""
     traceback: str = ""

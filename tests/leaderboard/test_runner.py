@@ -30,9 +30,9 @@ REASONS = {
     "raises": ("error", "ValueError: the plugin's own mistake"),
     "exits": ("error", "SystemExit: the code called sys.exit(enough)"),
     "quits": ("error", "the process ended with code 9: last words"),
-    "killed": ("killed", "the process was killed by SIGKILL (out of memory?)"),
+    "killed": ("killed", "the process was killed by SIGKILL, 3 times"),
     "crashes": ("error", "the process crashed with SIGSEGV"),
-    "hangs": ("timeout", "over the time limit of 6 s"),
+    "hangs": ("timeout", "over the time limit of 15 s"),
     "diverges": ("diverged", "actor/trouble_diverges is nan"),
 }
 
@@ -40,7 +40,7 @@ REASONS = {
 def test_a_job_that_fails_costs_its_own_cell_and_nothing_else(world):
     store = Store(world / "runs")
     names = ["steady", "outsider", *REASONS]
-    summary = zoo_leaderboard.run(TRACK, algorithms=names, store=store, workers=2, time_limit=6)
+    summary = zoo_leaderboard.run(TRACK, algorithms=names, store=store, workers=2, time_limit=15)
     assert summary.finished == 2
     assert {job.cell.algorithm for job, _ in summary.failures} == set(REASONS)
     assert not summary.ok
@@ -232,11 +232,9 @@ class KillAt(Display):
 def test_a_worker_that_is_killed_goes_on_with_the_next_run(world):
     store = Store(world / "runs")
     killer = KillAt(60, f"ZOO_HOME={os.environ['ZOO_HOME']}")
-    options = {"algorithms": ["steady"], "settings": {"delay": 0.01}, "store": store}
+    options = {"algorithms": ["steady"], "settings": {"delay": 0.01}, "store": store, "retries": 0}
     summary = zoo_leaderboard.run(TRACK, display=killer, **options)
-    assert [reason for _, reason in summary.failures] == [
-        "the process was killed by SIGKILL (out of memory?)"
-    ]
+    assert [reason for _, reason in summary.failures] == ["the process was killed by SIGKILL"]
     assert "failed" in zoo_leaderboard.load(store, TRACK).table()
     again = KillAt(0, "")
     assert zoo_leaderboard.run(TRACK, display=again, **options).ok

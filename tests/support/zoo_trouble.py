@@ -2,11 +2,14 @@
 
 import ctypes
 import os
+import random
 import signal
 import sys
 import time
 from dataclasses import replace
 
+import numpy as np
+import torch
 from pydantic import NonNegativeFloat
 
 from zoo_core import (
@@ -41,6 +44,35 @@ class Settings(AlgorithmConfig):
     """Seconds per step."""
 
 
+HOARD = []
+
+
+def devour():
+    """Takes 16 MiB more at each call, and uses them."""
+    HOARD.append(np.ones(2 << 20))
+
+
+def fork_on():
+    """Leaves a child, a daemon that escaped the process group, and a copy of the job itself."""
+    if os.fork() == 0:
+        time.sleep(3600)
+        os._exit(0)
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            time.sleep(3600)
+        os._exit(0)
+    os.fork()
+
+
+def reseed():
+    """What a careless plugin does to the generators that everybody shares."""
+    if "TROUBLE_RESEEDS" in os.environ:
+        random.seed(0)
+        np.random.seed(0)
+        torch.manual_seed(0)
+
+
 def misbehave(kind):
     if kind == "raises":
         raise ValueError("the plugin's own mistake")
@@ -55,6 +87,12 @@ def misbehave(kind):
         ctypes.string_at(0)
     if kind == "hangs":
         time.sleep(3600)
+    if kind == "chatters":
+        print("x" * (1 << 20), flush=True)
+    if kind == "devours":
+        devour()
+    if kind == "reseeds":
+        reseed()
 
 
 def loss_spec(kind):
@@ -67,6 +105,8 @@ def loss_spec(kind):
             time.sleep(config.delay)
             batch = context.batch
             value = context.sampler.nll(batch.observations, batch.actions, context.noise).mean()
+            if kind == "forks" and calls == CALLS:
+                fork_on()
             if calls > CALLS:
                 misbehave(kind)
                 if kind == "diverges":
@@ -117,7 +157,10 @@ def fit(config, data, seed, device):
     return lambda observations: observations.new_zeros(len(observations), data.space.action_dim)
 
 
-KINDS = ("steady", "raises", "exits", "quits", "killed", "crashes", "hangs", "diverges")
+KINDS = (
+    *("steady", "raises", "exits", "quits", "killed", "crashes", "hangs", "diverges"),
+    *("forks", "chatters", "devours", "reseeds"),
+)
 
 
 @hookimpl

@@ -41,6 +41,14 @@ def leaderboard() -> None:
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Per job.")
 @click.option("--retry-failed", is_flag=True, help="Failed and damaged cells too.")
 @click.option("--time-limit", type=click.FloatRange(1), metavar="SECONDS", help="Of a job.")
+@click.option("--memory-limit", metavar="SIZE", help="Of a job, such as 4GiB.  [default: none]")
+@click.option(
+    "--retries",
+    type=click.IntRange(0),
+    default=2,
+    show_default=True,
+    help="How often a job starts again whose process was killed from outside.",
+)
 @click.option("--dry-run", is_flag=True, help="Only show what would run, is done, or is stale.")
 def run_command(
     track: str,
@@ -55,6 +63,8 @@ def run_command(
     threads: int,
     retry_failed: bool,
     time_limit: float | None,
+    memory_limit: str | None,
+    retries: int,
     dry_run: bool,
 ) -> None:
     """Run what the store lacks of a track, each job in a process of its own.
@@ -65,11 +75,15 @@ def run_command(
     from zoo_core.training import usable_device
     from zoo_leaderboard.planning import parse_seeds
     from zoo_leaderboard.ranking import carry_out, prepare
+    from zoo_leaderboard.running.limits import Limits
+    from zoo_leaderboard.running.memory import parse_size
     from zoo_leaderboard.running.progress import choose_display
     from zoo_leaderboard.running.runner import to_run
     from zoo_leaderboard.store import Store
 
     usable_device(device)
+    memory = None if memory_limit is None else parse_size(memory_limit)
+    limits = Limits(time_limit, memory, retries)
     place = Store(store)
     planned = prepare(
         track,
@@ -100,7 +114,7 @@ def run_command(
                 display,
                 workers=workers,
                 retry_failed=retry_failed,
-                time_limit=time_limit,
+                limits=limits,
             )
         except KeyboardInterrupt:
             click.echo("stopped; the same command goes on from the checkpoints", err=True)

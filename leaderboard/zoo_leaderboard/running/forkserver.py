@@ -4,11 +4,13 @@ Importing torch takes seconds and forking a warm process milliseconds. Python's 
 not used: it runs the user's main module again in every child, is one per process, and tells less
 about how a child died. This one is one pipe in, one pipe out:
 
-    in    {"id": 3, "work": "runs/unfinished/...", "store": "runs", "job": {...}}    start a job
+    in    {"id": 3, "work": "runs/unfinished/...", "store": "runs", "seen": "", "job": {...}}
+                                                                        start a job
           {"kill": 3}                                                   end its process group
     out   {"event": "ready"}, {"event": "started", "id": 3, "pid": 71}
-          {"event": "progress", "id": 3, ...} and {"event": "done", ...} from the children, which
-          write to the same pipe: a line shorter than PIPE_BUF is one atomic write
+          {"event": "progress", "id": 3, ...} and {"event": "unwritable", "id": 3, "reason": ...}
+          from the children, which write to the same pipe: a line shorter than PIPE_BUF is one
+          atomic write
           {"event": "exit", "id": 3, "code": -9}                        negative for a signal
 
 When the input closes, because the runner ended or died, the children are killed: no orphan goes on.
@@ -33,6 +35,11 @@ from typing import Any, Self
 from zoo_leaderboard.running.events import write_event
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+FIRST_TO_GO = 500
+"""How much sooner than others (-1000 to 1000) the kernel ends a job when memory runs out."""
+STRAY_GENERATIONS = 20
+"""How deep the daemons' children are looked for."""
 
 
 class ForkServer:
@@ -76,9 +83,9 @@ class ForkServer:
             self._process.wait()
         self._process.stdout.close()
 
-    def start(self, number: int, job: dict[str, Any], store: str, work: str) -> None:
+    def start(self, number: int, job: dict[str, Any], store: str, work: str, seen: str) -> None:
         """Starts a job; its events carry `number`."""
-        self._send({"id": number, "job": job, "store": store, "work": work})
+        self._send({"id": number, "job": job, "store": store, "work": work, "seen": seen})
 
     def kill(self, number: int) -> None:
         """Ends a job's process group."""
@@ -103,7 +110,11 @@ class ForkServer:
                 raise RuntimeError(f"the fork server ended with code {self._process.wait()}")
             *lines, self._buffer = (self._buffer + received).split(b"\n")
             for line in lines:
-                yield json.loads(line)
+                # A plugin that writes to handles which are not its own is no event.
+                with contextlib.suppress(ValueError):
+                    event = json.loads(line)
+                    if isinstance(event, dict) and "event" in event:
+                        yield event
             timeout = 0.0
 
 
@@ -114,6 +125,8 @@ def serve() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(2, 1)
+    # What a job leaves behind as a daemon becomes this process's child, and ends with it.
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
     _preload()
     wake_out, wake_in = os.pipe()
     for handle in (wake_out, wake_in):
@@ -133,6 +146,8 @@ def serve() -> None:
                 with contextlib.suppress(BlockingIOError):
                     os.read(wake_out, 4096)
                 _reap(children, events)
+                if not children:
+                    _end_strays()
             if requests in ready:
                 received = os.read(requests, 1 << 16)
                 if not received:
@@ -145,6 +160,7 @@ def serve() -> None:
     finally:
         for pid in children:
             _kill_group(pid)
+        _end_strays()
 
 
 PRELOADED = (
@@ -189,9 +205,10 @@ def _handle(message: dict[str, Any], children: dict[int, int], events: int, requ
         with contextlib.suppress(OSError):
             os.setpgid(0, 0)
         _die_with_parent(server)
+        with contextlib.suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text(str(FIRST_TO_GO))
         work = Path(message["work"])
-        work.mkdir(parents=True, exist_ok=True)
-        log = os.open(work / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        log = _open_log(work)
         os.dup2(log, 1)
         os.dup2(log, 2)
 
@@ -210,10 +227,23 @@ def _handle(message: dict[str, Any], children: dict[int, int], events: int, requ
         os._exit(code)
 
 
+def _open_log(work: Path) -> int:
+    """The handle of a job's log; of nothing where it cannot be written, which the job will find."""
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        return os.open(work / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    except OSError:
+        return os.open(os.devnull, os.O_WRONLY)
+
+
+def _prctl(option: int, value: int) -> None:
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(option, value)
+
+
 def _die_with_parent(parent: int) -> None:
     """Asks the kernel to end this process when the server dies, however it dies."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(70)
 
@@ -225,8 +255,31 @@ def _kill_group(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+def _end_strays() -> None:
+    """Ends the daemons that jobs left behind, and their children in turn."""
+    for _ in range(STRAY_GENERATIONS):
+        strays = [pid for pid in _processes() if _parent(pid) == os.getpid()]
+        if not strays:
+            return
+        for pid in strays:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+
+
+def _processes() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
+    except (OSError, IndexError, ValueError):
+        return -1
+
+
 def _reap(children: dict[int, int], events: int) -> None:
-    while children:
+    while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:

@@ -35,6 +35,9 @@ class Display:
     def waiting(self, job: Job) -> None:
         """Another runner has the job."""
 
+    def retried(self, job: Job, reason: str) -> None:
+        """A job's process was killed, and is to start again."""
+
     def finished(self, job: Job, result: Result) -> None:
         """A job left its record."""
 
@@ -83,6 +86,9 @@ class _Counting(Display):
         self.console, self.total = console, total
         self.done = self.failed = 0
         self.began = time.monotonic()
+
+    def again(self, job: Job, reason: str) -> Text:
+        return Text.assemble(f"{job.cell}: ", (f"{reason}; it starts again", "yellow"))
 
     def outcome(self, job: Job, result: Result) -> Text:
         self.done += 1
@@ -141,6 +147,10 @@ class Plain(_Counting):
             self._line(f"{job.cell}: another runner has it; waiting")
 
     @override
+    def retried(self, job: Job, reason: str) -> None:
+        self._line(self.again(job, reason))
+
+    @override
     def finished(self, job: Job, result: Result) -> None:
         self._line(self.outcome(job, result))
 
@@ -184,6 +194,11 @@ class LiveTable(_Counting):
     @override
     def waiting(self, job: Job) -> None:
         self._jobs.pop(job.key, None)
+
+    @override
+    def retried(self, job: Job, reason: str) -> None:
+        self._jobs.pop(job.key, None)
+        self._live.console.print(self.again(job, reason))
 
     @override
     def finished(self, job: Job, result: Result) -> None:

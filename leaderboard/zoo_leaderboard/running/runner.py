@@ -21,14 +21,16 @@ from zoo_leaderboard.planning import Job, Planned
 from zoo_leaderboard.result import Failure, Result
 from zoo_leaderboard.running.execution import Progress, failed
 from zoo_leaderboard.running.forkserver import ForkServer
+from zoo_leaderboard.running.limits import UNLIMITED, Limits, Overrun, Usage, Watch, cut_log
+from zoo_leaderboard.running.memory import kernel_kills
 from zoo_leaderboard.running.progress import Display
-from zoo_leaderboard.running.worker import BUSY, tail
+from zoo_leaderboard.running.worker import BUSY, made_since, stamp, tail
 from zoo_leaderboard.store import Store
 
 BUSY_SECONDS = 1.0
 """Between looks at a job that another runner has."""
 SERVER_DEATHS = 3
-"""How often the fork server itself may die (out of memory, say) before the runner gives up."""
+"""How often in a row the fork server may die before it started a job; the runner then gives up."""
 
 
 @dataclass
@@ -49,12 +51,32 @@ class Summary:
 
 
 @dataclass
-class _Running:
+class _Task:
+    """A job on its way, with what its processes in this run took so far."""
+
+    number: int
     job: Job
-    started: float | None = None
-    """When its process began; none while the fork server is still loading."""
+    seen: str
+    """The stamp of the failed record that there was before; empty where there was none."""
+    kills: int = 0
+    spent: float = 0.0
+    """Seconds of the processes that are over."""
+    group: int = 0
+    """Its process group; 0 while the fork server is still loading."""
+    started: float = 0.0
     step: int = 0
-    timed_out: bool = False
+    overrun: Overrun | None = None
+    unwritable: str = ""
+    """What could not be written, where the process could not leave a record for that."""
+
+    def usage(self) -> Usage:
+        return Usage(self.spent + time.monotonic() - self.started, self.group)
+
+    def stopped(self) -> None:
+        """Its process is over."""
+        if self.group:
+            self.spent += time.monotonic() - self.started
+        self.group = 0
 
 
 def usable_cores() -> int:
@@ -62,9 +84,17 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def signal_name(number: int) -> str:
+    """A signal as `SIGKILL`; real-time ones have no names."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 def to_run(planned: Iterable[Planned], retry_failed: bool = False) -> list[Job]:
-    """The jobs that a run starts: those without a result, those whose process was killed, and on
-    request those that failed or whose record is damaged."""
+    """The jobs that a run starts: those without a result, those that failed for a cause outside of
+    them, and on request those that failed or whose record is damaged."""
     return [
         p.job
         for p in planned
@@ -79,7 +109,7 @@ def run_planned(
     *,
     workers: int | None = None,
     retry_failed: bool = False,
-    time_limit: float | None = None,
+    limits: Limits = UNLIMITED,
 ) -> Summary:
     """Runs what is missing and waits for it.
 
@@ -89,7 +119,7 @@ def run_planned(
         display: Told of everything.
         workers: Processes at a time; none for as many as fit the cores.
         retry_failed: Whether failed and damaged cells are run again.
-        time_limit: Seconds after which a job is ended; its cell is then failed.
+        limits: Of each job.
 
     Raises:
         ZooError: the store cannot be written, or the fork server keeps dying.
@@ -105,7 +135,7 @@ def run_planned(
         store.check_writable()
         threads = max(job.threads for job in jobs)
         count = workers or max(1, usable_cores() // threads)
-        _Runner(jobs, store, display, summary, count, time_limit).run(threads)
+        _Runner(jobs, store, display, summary, count, limits).run(threads)
     return summary
 
 
@@ -117,13 +147,17 @@ class _Runner:
         display: Display,
         summary: Summary,
         workers: int,
-        time_limit: float | None,
+        limits: Limits,
     ) -> None:
-        self.pending = deque(enumerate(jobs))
-        self.busy: list[tuple[float, int, Job]] = []
-        self.running: dict[int, _Running] = {}
+        self.pending = deque(
+            _Task(number, job, stamp(store.get(job.cell, job.key)))
+            for number, job in enumerate(jobs)
+        )
+        self.busy: list[tuple[float, _Task]] = []
+        self.running: dict[int, _Task] = {}
         self.store, self.display, self.summary = store, display, summary
-        self.workers, self.time_limit = workers, time_limit
+        self.workers, self.limits, self.watch = workers, limits, Watch(limits)
+        self.kernel_kills = kernel_kills()
 
     def run(self, threads: int) -> None:
         deaths = 0
@@ -132,93 +166,162 @@ class _Runner:
                 with ForkServer(threads) as server:
                     self._serve(server)
             except (RuntimeError, BrokenPipeError) as error:
-                deaths += 1
-                if deaths > SERVER_DEATHS:
+                deaths = 0 if any(task.group for task in self.running.values()) else deaths + 1
+                if deaths == SERVER_DEATHS:
                     raise ZooError(f"cannot run jobs: {error}") from error
-                # Its children died with it; they go on from their checkpoints.
-                for number, running in self.running.items():
-                    self.pending.appendleft((number, running.job))
-                self.running.clear()
+                self._server_died()
 
     def _serve(self, server: ForkServer) -> None:
         while self.pending or self.busy or self.running:
             self._wake_busy()
             while self.pending and len(self.running) < self.workers:
-                number, job = self.pending.popleft()
-                work = str(self.store.unfinished(job.key))
-                server.start(number, job.model_dump(mode="json"), str(self.store.root), work)
-                self.running[number] = _Running(job)
-                self.display.started(job)
+                self._start(server, self.pending.popleft())
             for event in server.events(0.2):
                 self._handle(event)
-            self._enforce_limit(server)
+            self._watch_over(server)
             self.display.tick()
+
+    def _start(self, server: ForkServer, task: _Task) -> None:
+        job = task.job
+        self.running[task.number] = task
+        server.start(
+            task.number,
+            job.model_dump(mode="json"),
+            str(self.store.root),
+            str(self.store.unfinished(job.key)),
+            task.seen,
+        )
+        self.display.started(job)
+
+    def _server_died(self) -> None:
+        """Its children died with it; they go on from their checkpoints."""
+        tasks = list(self.running.values())
+        self.running.clear()
+        for task in tasks:
+            if not task.group:
+                self.pending.appendleft(task)
+                continue
+            # What a job itself forked does not die with the server.
+            with contextlib.suppress(OSError):
+                os.killpg(task.group, signal.SIGKILL)
+            task.stopped()
+            reason = "the process was killed together with the fork server"
+            self._failed(task, self._failure(task, "killed", reason))
 
     def _wake_busy(self) -> None:
         now = time.monotonic()
         for entry in [entry for entry in self.busy if entry[0] <= now]:
             self.busy.remove(entry)
-            self.pending.append(entry[1:])
+            self.pending.append(entry[1])
 
-    def _enforce_limit(self, server: ForkServer) -> None:
-        if self.time_limit is None:
-            return
-        for number, running in self.running.items():
-            began = running.started
-            if running.timed_out or began is None:
-                continue
-            if time.monotonic() - began > self.time_limit:
-                running.timed_out = True
-                server.kill(number)
+    def _watch_over(self, server: ForkServer) -> None:
+        under_way = {n: task for n, task in self.running.items() if task.group and not task.overrun}
+        usages = {number: task.usage() for number, task in under_way.items()}
+        for number, overrun in self.watch.overruns(usages).items():
+            under_way[number].overrun = overrun
+            server.kill(number)
+        for task in under_way.values():
+            cut_log(self.store.unfinished(task.job.key) / "log")
 
     def _handle(self, event: dict[str, Any]) -> None:
         number = event.pop("id", None)
         if number not in self.running:
             return
         kind = event.pop("event")
-        running = self.running[number]
+        task = self.running[number]
         if kind == "started":
-            running.started = time.monotonic()
+            task.group, task.started = event["pid"], time.monotonic()
         elif kind == "progress":
             progress = Progress.model_construct(**event)
-            running.step = progress.step
-            self.display.progress(running.job, progress)
+            task.step = progress.step
+            self.display.progress(task.job, progress)
+        elif kind == "unwritable":
+            task.unwritable = event["reason"]
         elif kind == "exit":
             del self.running[number]
-            self._ended(number, running, event["code"])
+            task.stopped()
+            self._ended(task, event["code"])
 
-    def _ended(self, number: int, running: _Running, code: int) -> None:
-        job = running.job
+    def _ended(self, task: _Task, code: int) -> None:
         if code == BUSY:
-            self.busy.append((time.monotonic() + BUSY_SECONDS, number, job))
-            self.display.waiting(job)
+            self._wait(task)
             return
-        # A worker may be killed in the moment after it left its record.
-        result = self.store.get(job.cell, job.key)
-        if not isinstance(result, Result) or (code < 0 and result.status == "failed"):
-            result = failed(job, self._explain(running, code), self.store.unfinished(job.key))
-            with contextlib.suppress(ZooError):
-                self.store.put(result)
+        result = made_since(self.store, task.job, task.seen)
+        if result is None:
+            self._failed(task, self._explain(task, code))
+        else:
+            self._over(task, result)
+
+    def _wait(self, task: _Task) -> None:
+        self.busy.append((time.monotonic() + BUSY_SECONDS, task))
+        self.display.waiting(task.job)
+
+    def _failed(self, task: _Task, failure: Failure) -> None:
+        """A process is over and left no record: it is started again, or recorded."""
+        if failure.kind == "killed":
+            task.kills += 1
+            if task.kills <= self.limits.retries:
+                self.display.retried(task.job, failure.reason)
+                self.pending.appendleft(task)
+                return
+            if task.kills > 1:
+                reason = f"{failure.reason}, {task.kills} times"
+                failure = failure.model_copy(update={"reason": reason})
+        result = self._leave(task, failure)
+        if result is None:
+            self._wait(task)
+        else:
+            self._over(task, result)
+
+    def _leave(self, task: _Task, failure: Failure) -> Result | None:
+        """Records a failure, unless another runner made a record in the meantime, which it gives;
+        none where another runner has the job now."""
+        job = task.job
+        result = failed(job, failure, self.store.unfinished(job.key))
+        with contextlib.suppress(ZooError, OSError), self.store.lock(job.key) as mine:
+            if not mine:
+                return None
+            found = made_since(self.store, job, task.seen)
+            if found is not None:
+                return found
+            self.store.put(result)
+        return result
+
+    def _over(self, task: _Task, result: Result) -> None:
         if result.failure is None:
             self.summary.finished += 1
         else:
-            self.summary.failures.append((job, result.failure.reason))
-        self.display.finished(job, result)
+            self.summary.failures.append((task.job, result.failure.reason))
+        self.display.finished(task.job, result)
+        if result.failure is not None and result.failure.kind == "disk":
+            # Whatever is started now would train for nothing.
+            self.store.check_writable()
 
-    def _explain(self, running: _Running, code: int) -> Failure:
+    def _explain(self, task: _Task, code: int) -> Failure:
         """Why a process ended without a record."""
-        log = tail(self.store.unfinished(running.job.key) / "log")
-        if running.timed_out:
-            reason = f"over the time limit of {self.time_limit:g} s"
-            return Failure(kind="timeout", reason=reason, traceback=log, step=running.step)
+        if task.overrun is not None:
+            return self._failure(task, task.overrun.kind, task.overrun.reason)
+        if task.unwritable:
+            return self._failure(task, "disk", task.unwritable)
         if code >= 0:
-            last = log.rsplit("\n", 1)[-1]
-            reason = f"the process ended with code {code}" + (f": {last[:300]}" if last else "")
-            return Failure(kind="error", reason=reason, traceback=log, step=running.step)
-        name = signal.Signals(-code).name
+            failure = self._failure(task, "error", f"the process ended with code {code}")
+            last = failure.traceback.rsplit("\n", 1)[-1]
+            reason = failure.reason + (f": {last[:300]}" if last else "")
+            return failure.model_copy(update={"reason": reason})
+        name = signal_name(-code)
         if -code in {signal.SIGKILL, signal.SIGTERM}:
-            hint = " (out of memory?)" if -code == signal.SIGKILL else ""
-            reason = f"the process was killed by {name}{hint}"
-            return Failure(kind="killed", reason=reason, traceback=log, step=running.step)
-        reason = f"the process crashed with {name}"
-        return Failure(kind="error", reason=reason, traceback=log, step=running.step)
+            hint = self._memory_hint() if -code == signal.SIGKILL else ""
+            return self._failure(task, "killed", f"the process was killed by {name}{hint}")
+        return self._failure(task, "error", f"the process crashed with {name}")
+
+    def _memory_hint(self) -> str:
+        before, self.kernel_kills = self.kernel_kills, kernel_kills()
+        if before is None or self.kernel_kills is None:
+            return " (out of memory?)"
+        if self.kernel_kills > before:
+            return " (the kernel ran out of memory)"
+        return ""
+
+    def _failure(self, task: _Task, kind: Any, reason: str) -> Failure:
+        log = tail(self.store.unfinished(task.job.key) / "log")
+        return Failure(kind=kind, reason=reason, traceback=log, step=task.step)

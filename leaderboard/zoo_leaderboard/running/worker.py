@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import hashlib
 import os
 import signal
 import sys
@@ -9,7 +12,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from zoo_core.errors import Diverged
+from zoo_core.errors import Diverged, Unwritable
 from zoo_leaderboard.planning import Job
 from zoo_leaderboard.result import Failure, Result
 from zoo_leaderboard.running.events import write_event
@@ -22,20 +25,25 @@ from zoo_leaderboard.running.execution import (
     failed,
     forget,
 )
-from zoo_leaderboard.store import Store
+from zoo_leaderboard.store import Damaged, Store
 
 DONE = 0
 FAILED = 1
 BUSY = 3
 INTERRUPTED = 4
-"""Exit codes. Busy: another runner has the job. Interrupted: there is no runner any more."""
+UNWRITABLE = 5
+"""Exit codes. Busy: another runner has the job. Interrupted: there is no runner any more.
+Unwritable: the store takes no record; an event says why."""
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""Errors of a disk that is full or read-only."""
 
 
 def work_on(message: dict[str, Any], events: int) -> int:
     """Runs the job of a fork server's message; gives the process's exit code.
 
     Args:
-        message: `id`, `job` and `store`.
+        message: `id`, `job`, `store`, and `seen`, the stamp of a failed record that is to be made
+            anew.
         events: The pipe to the runner.
     """
     job, store = Job.model_validate(message["job"]), Store(message["store"])
@@ -43,7 +51,10 @@ def work_on(message: dict[str, Any], events: int) -> int:
     # The terminal's Ctrl-C does not reach this session, but a plugin may have set a handler.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
+    own = os.getpid()
+
     def report(progress: Progress) -> None:
+        _end_copies(own)
         # However many metrics a plugin has, an event must fit an atomic write.
         told = progress.model_dump(exclude={"metrics"})
         try:
@@ -53,24 +64,65 @@ def work_on(message: dict[str, Any], events: int) -> int:
             # leaves no record, and the next run goes on from the checkpoint.
             os._exit(INTERRUPTED)
 
+    try:
+        return _hold(job, store, message["seen"], report)
+    except (Unwritable, OSError) as error:
+        reason = f"{error}"[:500]
+        write_event(events, {"event": "unwritable", "id": message["id"], "reason": reason})
+        return UNWRITABLE
+
+
+def _hold(job: Job, store: Store, seen: str, report: Report) -> int:
+    """Runs a job that no other process has, and leaves its record."""
+    own = os.getpid()
     with store.lock(job.key) as mine:
         if not mine:
             return BUSY
         found = store.get(job.cell, job.key)
-        if isinstance(found, Result) and found.status == "finished":
-            # Another runner finished it between the plan and now.
-            store.clear(job.key)
+        made = made_since(store, job, seen)
+        if made is not None:
+            # Another runner made it between the plan and now.
+            if made.status == "finished":
+                store.clear(job.key)
             return DONE
         place = Place(store.agent_path(job.cell, job.key), store.unfinished(job.key))
         if isinstance(found, Result) and _diverged(found):
             # It would only come again from the checkpoint that was kept for whoever looks into it.
             forget(place.work)
         result = attempt(job, place, report)
+        _end_copies(own)
         store.put(result)
         kept = _diverged(result) and (place.work / CHECKPOINT).exists()
         if result.failure is None or (_diverged(result) and not kept):
             store.clear(job.key)
     return DONE if result.failure is None else FAILED
+
+
+def _end_copies(own: int) -> None:
+    """Ends a process that a plugin forked and let run on as if it were the job's own."""
+    if os.getpid() != own:
+        os._exit(FAILED)
+
+
+def stamp(found: Result | Damaged | None) -> str:
+    """What tells a failed record from later ones; empty where there is none."""
+    if not isinstance(found, Result) or found.status == "finished":
+        return ""
+    return hashlib.sha256(found.model_dump_json().encode()).hexdigest()
+
+
+def made_since(store: Store, job: Job, seen: str) -> Result | None:
+    """The job's record, unless it is the failed one that the run set out to make anew.
+
+    Args:
+        store: Where it is.
+        job: The job.
+        seen: That record's stamp.
+    """
+    found = store.get(job.cell, job.key)
+    if not isinstance(found, Result):
+        return None
+    return found if found.status == "finished" or stamp(found) != seen else None
 
 
 def _diverged(result: Result) -> bool:
@@ -92,8 +144,9 @@ def attempt(job: Job, place: Place, report: Report) -> Result:
         raise
     except BaseException as error:
         # SystemExit too: a plugin must not end the process without a record.
-        traceback.print_exc()
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+            sys.stderr.flush()
         return failed(job, failure_of(error, last.step), place.work)
 
 
@@ -104,6 +157,9 @@ def failure_of(error: BaseException, step: int) -> Failure:
     if isinstance(error, Diverged):
         return Failure(kind="diverged", reason=detail, traceback=text, step=step)
     name = type(error).__name__
+    full = isinstance(error, OSError) and error.errno in FULL
+    if full or isinstance(error, Unwritable):
+        return Failure(kind="disk", reason=detail[:500], traceback=text[-20_000:], step=step)
     if isinstance(error, SystemExit):
         name, detail = "SystemExit", f"the code called sys.exit({detail})"
     elif isinstance(error, MemoryError) and not detail:

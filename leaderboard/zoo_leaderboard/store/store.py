@@ -25,10 +25,12 @@ from urllib.parse import quote, unquote
 
 from pydantic import TypeAdapter, ValidationError
 
-from zoo_core.errors import ZooError
+from zoo_core.errors import Unwritable, ZooError
 from zoo_leaderboard.result import SCHEMA, Cell, Result
 
 STORE_VARIABLE = "ZOO_RUNS"
+ROOM = 1 << 20
+"""Bytes that must be free in a store before jobs start."""
 _NAME = re.compile(r"(?P<variant>[a-z]+)\.seed(?P<seed>\d+)\.(?P<key>[0-9a-f]+)\.json")
 _CELLS = TypeAdapter(dict[str, Cell])
 
@@ -66,7 +68,7 @@ def write_atomically(path: Path, data: str | bytes) -> None:
     """Writes a whole file or none: to a neighbour first, flushed, then renamed.
 
     Raises:
-        ZooError: the place cannot be written.
+        Unwritable: the place cannot be written; what is there is left as it was.
     """
     content = data.encode() if isinstance(data, str) else data
     try:
@@ -85,7 +87,7 @@ def write_atomically(path: Path, data: str | bytes) -> None:
                 os.unlink(temporary)
             raise
     except OSError as error:
-        raise ZooError(f"cannot write {path}: {error.strerror or error}") from error
+        raise Unwritable(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _umask() -> int:
@@ -122,14 +124,17 @@ class Store:
         """Makes the folder and tries it.
 
         Raises:
-            ZooError: it cannot be written.
+            Unwritable: it cannot be written, or has no room for a result.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.root):
-                pass
+            with tempfile.TemporaryFile(dir=self.root) as file:
+                # A full disk still has names for empty files.
+                file.write(bytes(ROOM))
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as error:
-            raise ZooError(
+            raise Unwritable(
                 f"cannot write to the store {self.root}: {error.strerror or error}; "
                 f"choose another with --store or {STORE_VARIABLE}"
             ) from error
@@ -240,14 +245,31 @@ class Store:
             if _same_file(handle, folder / "lock"):
                 break
             os.close(handle)
+        _HELD.add(handle)
         try:
             yield True
         finally:
+            _HELD.discard(handle)
             os.close(handle)
 
     def clear(self, key: str) -> None:
         """Removes the folder of a job that is done; call it while holding the lock."""
         shutil.rmtree(self.unfinished(key), ignore_errors=True)
+
+
+_HELD: set[int] = set()
+"""This process's locks."""
+
+
+def _leave_locks() -> None:
+    for handle in _HELD:
+        os.close(handle)
+    _HELD.clear()
+
+
+# A lock belongs to every process that inherits its handle: what a job forks must not hold the job
+# when its own process is dead.
+os.register_at_fork(after_in_child=_leave_locks)
 
 
 def _folder(name: str) -> str:
