@@ -188,9 +188,20 @@ def tuned_values(spec: AlgorithmSpec, dataset: str) -> dict[str, Any]:
     """
     values: dict[str, Any] = {}
     for pattern, changes in spec.tuned.items():
-        if any(fnmatch.fnmatchcase(text, pattern) for text in (dataset, f"/{dataset}")):
+        if _of_dataset(pattern, dataset):
             values.update(changes)
     return values
+
+
+def tuning_evaluations(spec: AlgorithmSpec, dataset: str) -> int | None:
+    """Training runs that the search behind the tuned values of a dataset spent on it; None where
+    that is not known. Patterns are those of `tuned_values`."""
+    spent = [n for pattern, n in spec.tuning_evaluations.items() if _of_dataset(pattern, dataset)]
+    return spent[-1] if spent else None
+
+
+def _of_dataset(pattern: str, dataset: str) -> bool:
+    return any(fnmatch.fnmatchcase(text, pattern) for text in (dataset, f"/{dataset}"))
 
 
 class _Walk:

@@ -12,7 +12,17 @@ from zoo_core.protocols import ABILITIES
 from zoo_core.recipe import Recipe, resolve
 from zoo_core.registry import Registered, Registry
 from zoo_core.schedules import Schedule
-from zoo_core.specs import Act, CriticSpec, LossSpec, SamplerSpec, Stage, Term, Update, Windows
+from zoo_core.specs import (
+    Act,
+    AlgorithmSpec,
+    CriticSpec,
+    LossSpec,
+    SamplerSpec,
+    Stage,
+    Term,
+    Update,
+    Windows,
+)
 
 WIDTH = 100
 
@@ -108,9 +118,18 @@ def algorithm_page(name: str, settings: list[str], registry: Registry) -> str:
         for pattern, values in spec.tuned.items():
             listed = ", ".join(f"{path}={_text(value)}" for path, value in values.items())
             page += _wrapped(f"{pattern}: {listed}")
+        page += _wrapped(f"search behind them: {_search(spec)}")
     page += ["", "deviations from the paper or its official code"]
     page += [line for text in spec.deviations or ("none known",) for line in _wrapped(text, "- ")]
     return "\n".join(page)
+
+
+def _search(spec: AlgorithmSpec) -> str:
+    """What finding the tuned values cost."""
+    if not spec.tuning_evaluations:
+        return "not known" + (f" ({spec.tuning_source})" if spec.tuning_source else "")
+    spent = ", ".join(f"{n} for {pattern}" for pattern, n in spec.tuning_evaluations.items())
+    return f"training runs a dataset: {spent} ({spec.tuning_source})"
 
 
 def _sources(recipe: Recipe) -> list[str]:

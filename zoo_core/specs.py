@@ -377,6 +377,11 @@ class AlgorithmSpec:
     tuned: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The paper's per-dataset settings: a dataset pattern (`fnmatch`) to values by path. Patterns
     are tried in order and all that match apply, later ones over earlier ones."""
+    tuning_evaluations: Mapping[str, int] = field(default_factory=dict)
+    """Training runs that the search behind `tuned` spent on a dataset, by dataset pattern; later
+    ones win. What the paper does not say is left out, and shown as not known."""
+    tuning_source: str = ""
+    """Where these numbers are from, in words."""
     paper: Mapping[str, Any] = field(default_factory=dict)
     """The paper's value by path, shown beside the default."""
     deviations: tuple[str, ...] = ()

@@ -20,6 +20,9 @@ from zoo_core.recipe import Recipe
 from zoo_core.registry import Registered, Registry
 
 CORE = "zoo_core"
+REMARKS = {"tuning_evaluations", "tuning_source"}
+"""Fields of an `AlgorithmSpec` that no result depends on: what a search cost may be told later
+without making results stale."""
 
 
 def canonical(value: Any) -> str:
@@ -44,6 +47,9 @@ def syntax(source: str) -> str:
 
 
 def _dump(node: Any) -> str:
+    if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("AlgorithmSpec"):
+        told = [keyword for keyword in node.keywords if keyword.arg not in REMARKS]
+        node = ast.Call(node.func, node.args, told)
     if isinstance(node, ast.AST):
         fields = [
             f"{name}={_dump(value)}"

@@ -15,7 +15,7 @@ from pydantic import Field
 from zoo_core import registry as registry_module
 from zoo_core.config import parse_assignments
 from zoo_core.errors import BrokenPlugin, UnknownName, ZooError
-from zoo_core.recipe import Recipe, resolve, tuned_values
+from zoo_core.recipe import Recipe, resolve, tuned_values, tuning_evaluations
 from zoo_core.registry import Registry
 from zoo_core.version import SEMANTICS
 from zoo_leaderboard import datasets
@@ -44,6 +44,8 @@ class Job(Record):
     """The track's values by path, which apply where the algorithm has the path."""
     total_steps: int
     external: bool = False
+    tuning_evaluations: int | None = None
+    """Training runs that the search for the settings spent on the dataset; None: not known."""
     device: str = "cpu"
     threads: int = 1
 
@@ -166,6 +168,19 @@ class Planner:
             seed=cell.seed,
         )
 
+    def tuning_evaluations(self, cell: Cell) -> int | None:
+        """Training runs on the cell's dataset that the search for its settings spent: the paper's
+        for its tuned values and the track's for its own. None where either is not known, and for
+        settings made by hand."""
+        if cell.settings:
+            return None
+        spent = self.track.tuned_by(cell.algorithm, cell.dataset)
+        if cell.variant == "default" or spent is None:
+            return spent
+        spec = self.registry.algorithm(cell.algorithm)
+        paper = tuning_evaluations(spec, cell.dataset)
+        return None if paper is None else spent + paper
+
     def job(self, cell: Cell, device: str = "cpu", threads: int = 1) -> Job:
         """The job of a cell."""
         recipe, _ = self.resolved(cell)
@@ -178,6 +193,7 @@ class Planner:
             defaults=self.track.values(cell.algorithm, cell.dataset),
             total_steps=recipe.total_steps,
             external=recipe.external,
+            tuning_evaluations=self.tuning_evaluations(cell),
             device=device,
             threads=threads,
         )

@@ -78,6 +78,36 @@ class Measured(Record):
     """Each metric's mean over those of the steps that have it, such as `critic/td`."""
 
 
+class Diagnosed(Record):
+    """How the agent stood to the data at an evaluation: see `zoo_core.diagnostics`.
+
+    None where there is no such number: an algorithm without a critic has no Q.
+    """
+
+    step: int
+    act: str
+    """The way of acting whose actions are compared: the headline."""
+    q_data: float | None = None
+    """Mean Q of stored actions."""
+    q_policy: float | None = None
+    """Mean Q of the policy's actions at the same observations."""
+    q_low: float | None = None
+    q_high: float | None = None
+    """The range of Q that the rewards, as the critic sees them, allow."""
+    action_distance: float | None = None
+    """Mean over observations of the root mean square difference between the policy's and the stored
+    action; 2 at most."""
+    alarm: str = ""
+    """One line where Q leaves its range, is not finite, or could not be looked at; else empty. It
+    stops no run."""
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The numbers that there are, by name."""
+        numbers = self.model_dump(exclude={"step", "act", "alarm"})
+        return {name: value for name, value in numbers.items() if value is not None}
+
+
 class Failure(Record):
     """Why a run has no score."""
 
@@ -191,12 +221,23 @@ class Result(Record):
     """In order of steps; the headline first at the last step."""
     training: tuple[Measured, ...] = ()
     """The course of the metrics, in order of steps; empty in records of older versions."""
+    diagnostics: tuple[Diagnosed, ...] = ()
+    """One per evaluation of the headline; empty in records of older versions."""
     reference: ReferenceScores | None = None
     """None where the dataset has no reference scores: scores are then raw returns."""
     score: float | None = None
     """The last checkpoint's normalised score, or its raw return without a reference."""
     failure: Failure | None = None
     times: Times = Times()
+    parameters: int | None = None
+    """Of all parts, without their averages; none for an external learner."""
+    peak_memory: int | None = None
+    """Bytes: the most that the run's process held at once, with Python, torch and the data."""
+    peak_device_memory: int | None = None
+    """Bytes: the most that tensors held at once on the accelerator; none on a CPU."""
+    tuning_evaluations: int | None = None
+    """Training runs on this dataset that the search for the row's settings spent; None where that
+    is not known."""
     machine: dict[str, str] = Field(default_factory=dict)
     """Hardware, device, threads and engine."""
     versions: dict[str, str] = Field(default_factory=dict)
@@ -206,6 +247,21 @@ class Result(Record):
     def last_metrics(self) -> tuple[Measured, ...]:
         """The last metrics of each stage, in the order of the stages."""
         return tuple({measured.stage: measured for measured in self.training}.values())
+
+    @property
+    def alarm(self) -> str:
+        """The last evaluation's alarm; empty where all is well."""
+        return self.diagnostics[-1].alarm if self.diagnostics else ""
+
+    @property
+    def updates_per_second(self) -> float | None:
+        """Training steps a second, each a batch with all of its updates; evaluations do not count.
+
+        None for an external learner and for a failed run, whose seconds may cover other steps.
+        """
+        if self.status == "failed" or self.external or self.times.training <= 0.0:
+            return None
+        return self.total_steps / self.times.training
 
     def curve(self, act: str | None = None) -> list[tuple[int, float]]:
         """(step, score) of every evaluation of a way of acting; none for the headline."""

@@ -21,9 +21,17 @@ A track is named (`demo`, `d4rl`, shipped here as package data) or is a path to 
 
     [datasets."zoo/pendulum/mixed-v0"]
 
+    [datasets."zoo/pendulum/narrow-v0"]
+    steps = 1_000
+    tuning_evaluations.cql = 35      # training runs by which the values for `cql` were found
+
 Where there are no values, `datasets` may be a list of ids. Later ones win: defaults, algorithms,
 the dataset's defaults, the dataset's algorithms. All of them are the track's and win over an
 algorithm's tuned values; `--set` wins over them.
+
+`tuning_evaluations`, of the track or of a dataset, declares by algorithm pattern how many training
+runs on a dataset the search for the track's own values spent. Nothing declared means 0 where the
+track has no values for an algorithm, and not known where it has.
 """
 
 from __future__ import annotations
@@ -35,7 +43,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, NonNegativeInt, ValidationError, field_validator
 
 from zoo_core.errors import UnknownName, ZooError
 from zoo_leaderboard.datasets.expression import parse
@@ -64,6 +72,8 @@ class TrackDataset(Record):
     defaults: Values = Field(default_factory=dict)
     algorithms: dict[str, Values] = Field(default_factory=dict)
     """Values by path for algorithms by pattern."""
+    tuning_evaluations: dict[str, NonNegativeInt] = Field(default_factory=dict)
+    """Training runs that the track's values for algorithms by pattern took to find."""
 
 
 class Track(Record):
@@ -81,6 +91,8 @@ class Track(Record):
     protocol: Protocol = Protocol()
     defaults: Values = Field(default_factory=dict)
     algorithms: dict[str, Values] = Field(default_factory=dict)
+    tuning_evaluations: dict[str, NonNegativeInt] = Field(default_factory=dict)
+    """On each dataset that declares no other number, for algorithms by pattern."""
     datasets: tuple[TrackDataset, ...]
 
     @field_validator("name")
@@ -102,8 +114,8 @@ class Track(Record):
         entries = []
         for name, table in tables.items():
             values = dict(table)
-            own = values.pop("algorithms", {})
-            entries.append({"id": str(parse(name)), "defaults": values, "algorithms": own})
+            own = {key: values.pop(key, {}) for key in ("algorithms", "tuning_evaluations")}
+            entries.append({"id": str(parse(name)), "defaults": values, **own})
         return entries
 
     def dataset_ids(self) -> list[str]:
@@ -117,6 +129,23 @@ class Track(Record):
             if own.id == dataset:
                 merged |= {**own.defaults, **_matching(own.algorithms, algorithm)}
         return merged
+
+    def tuned_by(self, algorithm: str, dataset: str) -> int | None:
+        """Training runs that the search for the track's values spent; None where it does not say.
+
+        A track without values for the algorithm on the dataset tuned nothing: 0.
+        """
+        tables = [self.tuning_evaluations]
+        tables += [own.tuning_evaluations for own in self.datasets if own.id == dataset]
+        declared = [
+            spent
+            for table in tables
+            for pattern, spent in table.items()
+            if fnmatch.fnmatchcase(algorithm, pattern)
+        ]
+        if declared:
+            return declared[-1]
+        return None if self.values(algorithm, dataset) else 0
 
 
 def _matching(tables: dict[str, Values], algorithm: str) -> Values:

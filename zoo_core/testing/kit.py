@@ -100,6 +100,10 @@ def _algorithm_checks(name: str, registry: Registry) -> list[tuple[str, Callable
         for pattern, values in spec.tuned.items():
             resolve(name, values, registry=registry)
             _require(bool(values), f"the tuned pattern '{pattern}' has no value")
+        for pattern, spent in spec.tuning_evaluations.items():
+            _require(spent >= 0, f"tuning_evaluations of '{pattern}' is {spent}")
+        sourced = bool(spec.tuning_source) or not spec.tuning_evaluations
+        _require(sourced, "tuning_evaluations without a tuning_source")
 
     def round_trip() -> None:
         again = resolve(name, recipe.values(), registry=registry)

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ from pydantic import Field, ValidationError
 
 from zoo_core import SEMANTICS, Agent, GeneratorNoise, Recipe, Trainer
 from zoo_core import registry as registry_module
+from zoo_core.diagnostics import diagnose_policy
 from zoo_core.errors import BadCheckpoint, Diverged, ZooError
 from zoo_core.noise import stream_seed
 from zoo_core.registry import Registry
@@ -34,6 +36,7 @@ from zoo_leaderboard.datasets.home import zoo_home
 from zoo_leaderboard.fingerprint import sources
 from zoo_leaderboard.planning import Job
 from zoo_leaderboard.result import (
+    Diagnosed,
     Evaluation,
     Failure,
     Measured,
@@ -42,6 +45,8 @@ from zoo_leaderboard.result import (
     Result,
     Times,
 )
+from zoo_leaderboard.running.costs import Costs, parameters_of
+from zoo_leaderboard.running.diagnosing import diagnosed, of_agent
 from zoo_leaderboard.running.evaluation import Act, Evaluator, evaluation_steps
 from zoo_leaderboard.store import write_atomically
 
@@ -96,6 +101,8 @@ class _Saved(Record):
 
     evaluations: tuple[Evaluation, ...] = ()
     training: tuple[Measured, ...] = ()
+    diagnostics: tuple[Diagnosed, ...] = ()
+    costs: Costs = Costs()
     times: Times = Times(attempts=0)
 
 
@@ -113,6 +120,8 @@ class _Run:
     attempts: int
     progress: Progress
     training: list[Measured] = field(default_factory=list)
+    diagnostics: list[Diagnosed] = field(default_factory=list)
+    costs: Costs = field(default_factory=Costs)
     saved_at: float = field(default_factory=time.perf_counter)
     told_at: float = 0.0
 
@@ -140,6 +149,8 @@ class _Run:
         saved = _Saved(
             evaluations=tuple(self.evaluations),
             training=tuple(self.training),
+            diagnostics=tuple(self.diagnostics),
+            costs=self.costs.with_peaks(self.job.device),
             times=Times(**self.times, attempts=self.attempts),
         )
         write_atomically(self.place.work / EVALUATIONS, saved.model_dump_json())
@@ -149,6 +160,12 @@ class _Run:
         self.times["evaluation"] += episodes.seconds
         found = Evaluation(step=step, act=name, **episodes._asdict())
         self.evaluations.append(found)
+
+    def diagnose(self, look: Callable[[], Diagnosed]) -> None:
+        """Keeps a diagnosis; its time counts with the evaluations."""
+        began = time.perf_counter()
+        self.diagnostics.append(look())
+        self.times["evaluation"] += time.perf_counter() - began
 
     def last_score(self) -> float:
         """Of the last evaluation by the headline act."""
@@ -169,9 +186,12 @@ class _Run:
             external=job.external,
             evaluations=tuple(self.evaluations),
             training=tuple(self.training),
+            diagnostics=tuple(self.diagnostics),
             reference=self.reference,
             score=self.last_score(),
             times=Times(**self.times, attempts=self.attempts, finished_at=now()),
+            tuning_evaluations=job.tuning_evaluations,
+            **self.costs.with_peaks(job.device).model_dump(),
             machine=machine(job.device),
             versions=versions(self.recipe.name),
         )
@@ -254,6 +274,7 @@ def _train(run: _Run, evaluator: Evaluator, started: float) -> None:
         columns_dir=_columns_folder(job),
     )
     run.times["setup"] += time.perf_counter() - started
+    run.costs = run.costs.model_copy(update={"parameters": parameters_of(trainer.agent())})
     run.tell(step=trainer.step, resumed=trainer.step > 0)
     headline, others = recipe.acts[0].name, [act.name for act in recipe.acts[1:]]
     done = {e.step for e in run.evaluations}
@@ -277,6 +298,7 @@ def _train(run: _Run, evaluator: Evaluator, started: float) -> None:
                 known = run.progress.loss
                 loss = "" if known is None else f", after a loss of {known:g}"
                 raise trainer.diverged(f"{error} (act '{name}'{loss})", job.cell.seed) from error
+        run.diagnose(partial(of_agent, agent, run.dataset.data, headline, step, job.device))
         run.tell(score=run.last_score())
         if 0 < step < job.total_steps:
             run.save(trainer)
@@ -378,6 +400,8 @@ def _resumed(run: _Run) -> Trainer | None:
         return None
     run.evaluations = [e for e in saved.evaluations if e.step <= trainer.step]
     run.training = [m for m in saved.training if m.step <= trainer.step]
+    run.diagnostics = [d for d in saved.diagnostics if d.step <= trainer.step]
+    run.costs = saved.costs
     run.times = saved.times.model_dump(include={"training", "evaluation", "setup"})
     run.attempts = saved.times.attempts + 1
     return trainer
@@ -394,6 +418,8 @@ def _external(run: _Run, evaluator: Evaluator, started: float) -> None:
     run.times["training"] = time.perf_counter() - began
     with torch.no_grad():
         run.evaluate(evaluator, policy, headline_of(recipe), job.total_steps)
+        look = partial(diagnose_policy, policy, run.dataset.data, job.device)
+        run.diagnose(partial(diagnosed, job.total_steps, headline_of(recipe), look))
     run.tell(step=job.total_steps, score=run.last_score())
 
 
@@ -426,8 +452,11 @@ def failed(job: Job, failure: Failure, work: Path | None = None) -> Result:
         external=job.external,
         evaluations=saved.evaluations,
         training=saved.training,
+        diagnostics=saved.diagnostics,
         failure=failure,
         times=saved.times.model_copy(update={"finished_at": now()}),
+        tuning_evaluations=job.tuning_evaluations,
+        **saved.costs.model_dump(),
         machine=machine(job.device),
         versions=versions(job.cell.algorithm),
     )
