@@ -206,6 +206,25 @@ def test_undocumented_settings_are_found():
     assert found == {"is documented": "settings without a meaning: secret"}
 
 
+@pytest.mark.parametrize(
+    ("spent", "source", "message"),
+    [
+        ({"*": -1}, "a grid", "tuning_evaluations of '*' is -1"),
+        ({"*": 9}, "", "without a tuning_source"),
+    ],
+)
+def test_what_a_search_cost_needs_a_number_and_a_source(spent, source, message):
+    spec = dataclasses.replace(TOY, tuning_evaluations=spent, tuning_source=source)
+
+    class Plugin(ToyPlugin):
+        @hookimpl
+        def zoo_algorithms(self):
+            return [spec]
+
+    found = failures("toy", registry_with(Plugin()))
+    assert message in found["paths of paper and tuned values exist"]
+
+
 def test_an_unknown_name_offers_the_nearest():
     with pytest.raises(UnknownName, match="did you mean 'gaussian'"):
         checks_of("gausian", toy_registry())

@@ -46,6 +46,19 @@ def test_code_matters(old, new):
     assert syntax(CODE) != syntax(CODE.replace(old, new))
 
 
+def test_what_a_search_cost_is_no_ingredient():
+    plain = "SPEC = AlgorithmSpec(name='a', tuned=TUNED)"
+    told = plain.removesuffix(")") + ", tuning_evaluations={'*': 9}, tuning_source='b')"
+    assert syntax(told) == syntax(plain)
+    assert syntax(told.replace("AlgorithmSpec", "zoo_core.AlgorithmSpec")) == syntax(
+        plain.replace("AlgorithmSpec", "zoo_core.AlgorithmSpec")
+    )
+    assert syntax(told.replace("AlgorithmSpec", "other")) != syntax(
+        plain.replace("AlgorithmSpec", "other")
+    )
+    assert syntax(plain) != syntax(plain.replace("TUNED", "OTHER"))
+
+
 def test_constants_of_different_types_differ():
     assert syntax("x = 1") != syntax("x = 1.0") != syntax("x = True")
 

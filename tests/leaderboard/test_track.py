@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 
 from zoo_core import ZooError
@@ -40,6 +42,34 @@ def test_later_tables_win(tmp_path):
     assert track.values("diffusion_ql", other)["steps"] == 30
     assert track.values("diffusion_ql", "a/b-v0")["steps"] == 40
     assert track.values("td3_bc", "a/b-v0") == {"steps": 50, "critic.hidden": 64}
+
+
+def test_what_a_search_spent_is_declared(tmp_path):
+    track = written(
+        tmp_path,
+        'name = "mine"\nsummary = ""\n[tuning_evaluations]\n"*" = 1\ncql = 5\n'
+        '[datasets."a-v0"]\nsteps = 10\ntuning_evaluations.cql = 35\n'
+        'tuning_evaluations."sac_*" = 6\n[datasets."b-v0"]\n',
+    )
+    assert track.values("cql", "a-v0") == {"steps": 10}
+    cells = itertools.product(("cql", "sac_off", "bc"), ("a-v0", "b-v0"))
+    spent = {cell: track.tuned_by(*cell) for cell in cells}
+    assert spent == {
+        ("cql", "a-v0"): 35,
+        ("cql", "b-v0"): 5,
+        ("sac_off", "a-v0"): 6,
+        ("sac_off", "b-v0"): 1,
+        ("bc", "a-v0"): 1,
+        ("bc", "b-v0"): 1,
+    }
+
+
+def test_nothing_declared_is_nothing_spent_where_nothing_is_set(tmp_path):
+    text = 'name = "mine"\nsummary = ""\n[datasets."a-v0"]\nalgorithms.bc.steps = 10\n'
+    track = written(tmp_path, text)
+    assert track.tuned_by("cql", "a-v0") == 0
+    assert track.tuned_by("bc", "a-v0") is None
+    assert load_track("d4rl").tuned_by("iql", "D4RL/pen/human-v2") == 0
 
 
 def test_datasets_may_be_a_list(tmp_path):

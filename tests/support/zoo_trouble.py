@@ -135,6 +135,8 @@ def algorithm(kind):
         stages=stages,
         acts=lambda config: (Act(choose="mode"),),
         tuned={"*/bandit-v0": {"batch_size": 32}},
+        tuning_evaluations={"test/*": 12},
+        tuning_source="made up",
     )
 
 
