@@ -56,7 +56,12 @@ def carry_out(
     retry_failed: bool = False,
     limits: Limits = UNLIMITED,
 ) -> Summary:
-    """Notes the plan in the store, so that what is missing is known, and runs it."""
+    """Notes the plan in the store, so that what is missing is known, and runs it.
+
+    Raises:
+        ZooError: the store cannot be written, or not by other processes.
+    """
+    store.check_shared()
     store.check_writable()
     for track in {p.job.track for p in planned}:
         store.remember(track, {p.job.key: p.job.cell for p in planned if p.job.track == track})

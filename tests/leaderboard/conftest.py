@@ -1,7 +1,8 @@
 import pytest
+from s3 import s3, s3_server
 from worlds import home, world
 
-__all__ = ["home", "world"]
+__all__ = ["home", "s3", "s3_server", "world"]
 
 
 @pytest.fixture(autouse=True)

@@ -48,7 +48,7 @@ def test_a_damaged_file_is_named_and_the_rest_still_loads(store, content):
     path.write_bytes(content)
     results, damaged = store.load()
     assert results == [good]
-    assert [d.path for d in damaged] == [path]
+    assert [d.place for d in damaged] == [str(path)]
     assert str(path) in str(damaged[0])
     assert "\n" not in str(damaged[0])
     assert damaged[0].cell == Cell(algorithm="bc", dataset="a-v0", seed=1)

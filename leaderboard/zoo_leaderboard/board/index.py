@@ -18,8 +18,8 @@ from typing import Any
 
 from zoo_leaderboard.board.summary import RunSummary, summarise
 from zoo_leaderboard.datasets.home import zoo_home
-from zoo_leaderboard.result import Cell, ReferenceScores
-from zoo_leaderboard.store import Damaged, Store
+from zoo_leaderboard.result import Cell, ReferenceScores, Result
+from zoo_leaderboard.store import Damaged, Listed, Store
 
 VERSION = 1
 """Raised when the columns or their meaning change: older files are then made anew."""
@@ -48,7 +48,12 @@ def summaries(store: Store) -> tuple[list[RunSummary], list[Damaged]]:
         places = ", ".join("?" * len(_COLUMNS))
         database.executemany(
             f"INSERT OR REPLACE INTO runs VALUES ({places})",
-            (_line(store, f.name, f.size, f.stamp) for f in changed),
+            (
+                _line(file, found)
+                for file, (_, found) in zip(
+                    changed, store.read_all(f.name for f in changed), strict=True
+                )
+            ),
         )
         database.commit()
         return _read(database, store)
@@ -56,7 +61,7 @@ def summaries(store: Store) -> tuple[list[RunSummary], list[Damaged]]:
 
 def location(store: Store) -> Path:
     """The index's file of a store."""
-    name = hashlib.sha256(str(store.root.absolute()).encode()).hexdigest()[:24]
+    name = hashlib.sha256(store.identity.encode()).hexdigest()[:24]
     return zoo_home() / "cache" / "index" / f"{name}.sqlite"
 
 
@@ -96,19 +101,18 @@ def _usable(path: Path | None) -> sqlite3.Connection | None:
     return None
 
 
-def _line(store: Store, name: str, size: int, stamp: str) -> tuple[Any, ...]:
-    found = store.read(name)
+def _line(file: Listed, found: Result | Damaged) -> tuple[Any, ...]:
     if isinstance(found, Damaged):
         values: dict[str, Any] = {"damage": found.reason}
     else:
-        summary = summarise(found, name)
+        summary = summarise(found, file.name)
         values = {field: getattr(summary, field) for field in _PLAIN}
         values |= {
             "row": summary.cell.model_dump_json(exclude={"seed"}),
             "seed": summary.seed,
             "reference": summary.reference.model_dump_json() if summary.reference else None,
         }
-    values |= {"name": name, "size": size, "stamp": stamp}
+    values |= file._asdict()
     return tuple(values.get(column) for column in _COLUMNS)
 
 

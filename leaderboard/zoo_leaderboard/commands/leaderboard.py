@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from zoo_leaderboard.board.board import Board
     from zoo_leaderboard.planning import Planned
     from zoo_leaderboard.running.runner import Summary
+    from zoo_leaderboard.store import Store
 
 
 @click.group()
@@ -57,7 +58,7 @@ def run_command(
     seeds: str | None,
     variants: Sequence[Any],
     settings: Sequence[str],
-    store: Path | None,
+    store: str | None,
     device: str,
     workers: int | None,
     threads: int,
@@ -119,7 +120,7 @@ def run_command(
         except KeyboardInterrupt:
             click.echo("stopped; the same command goes on from the checkpoints", err=True)
             raise
-    _finish(summary, place.root)
+    _finish(summary, place)
 
 
 def _plan_line(planned: Sequence[Planned], jobs: int) -> str:
@@ -132,12 +133,12 @@ def _plan_line(planned: Sequence[Planned], jobs: int) -> str:
     return text
 
 
-def _finish(summary: Summary, root: Path) -> None:
+def _finish(summary: Summary, store: Store) -> None:
     for job, reason in summary.failures:
         click.echo(f"failed: {job.cell}: {reason}", err=True)
     click.echo(
         f"{summary.finished} finished now, {summary.already} before, "
-        f"{len(summary.failures)} without a score; results in {root}"
+        f"{len(summary.failures)} without a score; results in {store}"
     )
     if not summary.ok:
         click.echo("--retry-failed runs failed and damaged cells again", err=True)
@@ -155,7 +156,7 @@ def _finish(summary: Summary, root: Path) -> None:
     show_default=True,
 )
 @OUT
-def table_command(track: str, store: Path | None, style: str, out: Path | None) -> None:
+def table_command(track: str, store: str | None, style: str, out: Path | None) -> None:
     """Show the leaderboard of a track from the store's files."""
     write(_board(store, track).table(style), out)
 
@@ -171,12 +172,12 @@ def table_command(track: str, store: Path | None, style: str, out: Path | None) 
     show_default=True,
 )
 @OUT
-def published_command(track: str, store: Path | None, style: str, out: Path | None) -> None:
+def published_command(track: str, store: str | None, style: str, out: Path | None) -> None:
     """Show finished runs beside published scores, and how data and environments differ."""
     write(_board(store, track).published(style), out)
 
 
-def _board(store: Path | None, track: str) -> Board:
+def _board(store: str | None, track: str) -> Board:
     from zoo_leaderboard.board.board import load
 
     board = load(store, track)
@@ -191,14 +192,15 @@ def _board(store: Path | None, track: str) -> Board:
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="The figure; its ending chooses the format.  [default: STORE/TRACK.png]",
+    help="The figure; its ending chooses the format.  [default: TRACK.png in the store's folder]",
 )
-def plot_command(track: str, store: Path | None, out: Path | None) -> None:
+def plot_command(track: str, store: str | None, out: Path | None) -> None:
     """Draw the learning curves of a track."""
     from zoo_leaderboard.store import Store
 
     place = Store(store)
-    board = _board(place.root, track)
+    board = _board(store, track)
     if not board.rows:
-        raise ZooError(f"no run of track '{board.track.name}' in {place.root}")
-    click.echo(f"wrote {board.plot(out or place.root / f'{board.track.name}.png')}")
+        raise ZooError(f"no run of track '{board.track.name}' in {place}")
+    folder = place.files.folder or Path()
+    click.echo(f"wrote {board.plot(out or folder / f'{board.track.name}.png')}")

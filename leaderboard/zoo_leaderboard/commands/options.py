@@ -17,8 +17,9 @@ SETTINGS = click.option(
 DEVICE = click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 STORE = click.option(
     "--store",
-    type=click.Path(path_type=Path),
-    help="Folder of results.  [default: $ZOO_RUNS, else ./runs]",
+    metavar="PLACE",
+    help="Where results are: a folder, or a URL such as s3://bucket/runs.  "
+    "[default: $ZOO_RUNS, else ./runs]",
 )
 TRACK = click.option(
     "--track", default="demo", show_default=True, help="A track's name, or the path of a TOML file."

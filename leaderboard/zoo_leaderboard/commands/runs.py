@@ -107,16 +107,19 @@ class _TrainLines:
 
 
 @click.command()
-@click.argument("run", metavar="RUN_OR_CHECKPOINT", type=click.Path(path_type=Path))
+@click.argument("run", metavar="RUN_OR_CHECKPOINT")
 @click.option("--episodes", type=click.IntRange(1), default=20, show_default=True)
 @click.option("--dataset", help="Whose environment to use, where the file does not say it.")
 @click.option("--act", help="A named way of acting.  [default: the headline]")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Of the environments.")
 @DEVICE
 def evaluate(
-    run: Path, episodes: int, dataset: str | None, act: str | None, seed: int | None, device: str
+    run: str, episodes: int, dataset: str | None, act: str | None, seed: int | None, device: str
 ) -> None:
-    """Evaluate a run's folder, its result file, or a policy's or trainer's checkpoint."""
+    """Evaluate a run's folder, its result file, or a policy's or trainer's checkpoint.
+
+    A store's record or policy may be named by its URL.
+    """
     from zoo_leaderboard.policies.scoring import evaluate as evaluate_run
     from zoo_leaderboard.running.progress import metrics_text
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import statistics
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +22,7 @@ from zoo_leaderboard.policies.training import AGENT, RECORD
 from zoo_leaderboard.result import Measured, Protocol, ReferenceScores, Result
 from zoo_leaderboard.running.evaluation import Evaluator
 from zoo_leaderboard.running.execution import reference_of
-from zoo_leaderboard.store import Damaged, agent_beside, read
+from zoo_leaderboard.store import Damaged, agent_beside, is_url, open_files, read
 
 
 class Evaluated(NamedTuple):
@@ -65,7 +69,8 @@ def evaluate(
     """Evaluates a run's policy or a checkpoint in its environment.
 
     Args:
-        path: A run's folder, its record (`.json`), or a policy's or trainer's file (`.pt`).
+        path: A run's folder, its record (`.json`), or a policy's or trainer's file (`.pt`); of a
+            store at a URL, the URL of a record or policy.
         episodes: One in each of that many copies of the environment.
         dataset: Whose environment and reference scores to use; none for the run's own.
         act: A named way of acting; none for the headline.
@@ -77,8 +82,9 @@ def evaluate(
         ZooError: nothing readable at `path`, or a dataset that does not fit the policy.
     """
     place = usable_device(device)
-    file, record = locate(Path(path))
-    agent = Agent.load(file, registry=registry)
+    with _at_hand(path) as here:
+        file, record = locate(here)
+        agent = Agent.load(file, registry=registry)
     name = dataset or (record.cell.dataset if record else None)
     if name is None:
         raise ZooError(f"{file} does not say which environment it is for; name its --dataset")
@@ -110,6 +116,27 @@ def evaluate(
         reference,
         record.last_metrics if record else (),
     )
+
+
+@contextlib.contextmanager
+def _at_hand(place: Path | str) -> Iterator[Path]:
+    """The path of a run; a URL's record and policy are fetched for as long as the block lasts.
+
+    Raises:
+        ZooError: there is no such file at the URL, or it cannot be read.
+    """
+    if not is_url(place):
+        yield Path(place)
+        return
+    parent, _, name = str(place).rpartition("/")
+    files, record = open_files(parent), name.removesuffix(".agent.pt").removesuffix(".json")
+    if not files.exists(name):
+        raise ZooError(f"no run or checkpoint at {place}")
+    with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
+        for wanted in {name, f"{record}.json", f"{record}.agent.pt"}:
+            with contextlib.suppress(FileNotFoundError), files.local(wanted) as found:
+                shutil.copy(found, Path(folder) / wanted)
+        yield Path(folder) / name
 
 
 def locate(path: Path) -> tuple[Path, Result | None]:

@@ -16,7 +16,7 @@ from zoo_core.training import usable_device
 from zoo_leaderboard.planning import Job, single
 from zoo_leaderboard.result import Protocol, Result
 from zoo_leaderboard.running.execution import Place, Report, execute
-from zoo_leaderboard.store import Damaged, default_root, read, write_atomically
+from zoo_leaderboard.store import Damaged, default_root, is_url, read, write_atomically
 
 RECORD = "result.json"
 AGENT = "agent.pt"
@@ -42,10 +42,12 @@ class Trained(NamedTuple):
 
 
 def default_folder(job: Job) -> Path:
-    """Where a run goes when nothing is said: its own folder below the store's `train`."""
+    """Where a run goes when nothing is said: its own folder below the store's `train`, or below
+    that of `runs` where the store is at a URL."""
+    root = Path("runs" if is_url(default_root()) else default_root())
     dataset = job.cell.dataset.replace("/", ".")
     name = f"{job.cell.algorithm}-{dataset}-seed{job.cell.seed}-{job.key[:8]}"
-    return default_root() / "train" / name
+    return root / "train" / name
 
 
 def train(

@@ -187,7 +187,7 @@ class _Runner:
         server.start(
             task.number,
             job.model_dump(mode="json"),
-            str(self.store.root),
+            str(self.store),
             str(self.store.unfinished(job.key)),
             task.seen,
         )

@@ -1,235 +1,275 @@
-"""A folder of results: one JSON file a run, written by rename, never deleted.
+"""A store of results: one JSON file a run, each written at once, finished ones never changed.
 
     runs/
       results/<algorithm>/<dataset>/<variant>.seed<k>.<key>.json       the record
       results/<algorithm>/<dataset>/<variant>.seed<k>.<key>.agent.pt   the policy at its last step
-      unfinished/<key>/     lock, checkpoint, evaluations so far and log of a job that is not done
       plans/<track>.json    what was asked for, so that missing cells are known to be missing
+      unfinished/<key>/     lock, checkpoint, evaluations so far and log of a job that is not done
 
-Merging two stores is a copy of the one into the other: a key is a hash of all that decides a run.
+The store is a folder or a URL of fsspec (`s3://bucket/runs`). Unfinished work is always on a disk:
+in the folder, so that hosts which share it share the work, else in a scratch folder of this
+machine. A key is a hash of all that decides a run: stores of several machines are merged by
+copying what the other lacks.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
-import re
 import shutil
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from pydantic import TypeAdapter, ValidationError
 
 from zoo_core.errors import Unwritable, ZooError
-from zoo_leaderboard.result import SCHEMA, Cell, Result
+from zoo_leaderboard.result import Cell, Result
+from zoo_leaderboard.store.files import Listed, open_files
+from zoo_leaderboard.store.records import RESULTS, Damaged, agent_name, note_damage, parse
 
 STORE_VARIABLE = "ZOO_RUNS"
-ROOM = 1 << 20
-"""Bytes that must be free in a store before jobs start."""
-_NAME = re.compile(r"(?P<variant>[a-z]+)\.seed(?P<seed>\d+)\.(?P<key>[0-9a-f]+)\.json")
+PLANS = "plans"
 _CELLS = TypeAdapter(dict[str, Cell])
 
 
-@dataclass(frozen=True)
-class Damaged:
-    """A result file that cannot be read; it is reported and left alone."""
-
-    path: Path
-    reason: str
-    key: str = ""
-    cell: Cell | None = None
-    """What the file's place says it is about."""
-
-    def __str__(self) -> str:
-        return f"damaged result file {self.path}: {self.reason}"
-
-
-class Listed(NamedTuple):
-    """A record's file."""
-
-    name: str
-    """Below the store's root."""
-    size: int
-    stamp: str
-    """Another one for every change of the file."""
-
-
-def default_root() -> Path:
-    """The store's folder where none is named: `$ZOO_RUNS`, else `runs` in the working folder."""
-    return Path(os.environ.get(STORE_VARIABLE) or "runs")
-
-
-def write_atomically(path: Path, data: str | bytes) -> None:
-    """Writes a whole file or none: to a neighbour first, flushed, then renamed.
-
-    Raises:
-        Unwritable: the place cannot be written; what is there is left as it was.
-    """
-    content = data.encode() if isinstance(data, str) else data
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            # mkstemp makes private files; a store is shared.
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise Unwritable(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def _umask() -> int:
-    value = os.umask(0)
-    os.umask(value)
-    return value
+def default_root() -> str:
+    """The store where none is named: `$ZOO_RUNS`, else `runs` in the working folder."""
+    return os.environ.get(STORE_VARIABLE) or "runs"
 
 
 class Store:
-    """Results, unfinished work and plans under one folder.
+    """Results and plans in one place, and unfinished work.
 
     Args:
-        root: The folder; none for `default_root()`. It is made by the first write.
+        place: A folder or an fsspec URL; none for `default_root()`. It is made by the first write.
+
+    Raises:
+        ZooError: a URL of an unknown kind, or of one whose package is not installed.
     """
 
-    def __init__(self, root: Path | str | None = None) -> None:
-        self.root = Path(root) if root is not None else default_root()
+    def __init__(self, place: Path | str | None = None) -> None:
+        self.files = open_files(default_root() if place is None else place)
+
+    def __str__(self) -> str:
+        """The path or URL, by which another process opens the same store."""
+        return self.files.full()
+
+    @property
+    def root(self) -> Path:
+        """The folder of a store that is one.
+
+        Raises:
+            ZooError: the store is at a URL.
+        """
+        if self.files.folder is None:
+            raise ZooError(f"the store {self} is not a folder of this machine")
+        return self.files.folder
+
+    @property
+    def identity(self) -> str:
+        """The same for every way to name the place."""
+        folder = self.files.folder
+        return str(self) if folder is None else str(folder.absolute())
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for what is no result and may be lost: the store's, or one of this machine."""
+        from zoo_leaderboard.datasets.home import zoo_home
+
+        if self.files.folder is not None:
+            return self.files.folder
+        return zoo_home() / "stores" / hashlib.sha256(self.identity.encode()).hexdigest()[:16]
+
+    def name(self, cell: Cell, key: str) -> str:
+        """The name of a run's record, relative to the store."""
+        folders = [_folder(part) for part in (cell.algorithm, *cell.dataset.split("/"))]
+        return "/".join([RESULTS, *folders, f"{cell.variant}.seed{cell.seed}.{key}.json"])
 
     def path(self, cell: Cell, key: str) -> Path:
-        """Where a run's record is."""
-        folders = [_folder(part) for part in (cell.algorithm, *cell.dataset.split("/"))]
-        name = f"{cell.variant}.seed{cell.seed}.{key}.json"
-        return self.root.joinpath("results", *folders, name)
+        """Where a run's record is.
+
+        Raises:
+            ZooError: the store is not a folder.
+        """
+        return self.root / self.name(cell, key)
 
     def agent_path(self, cell: Cell, key: str) -> Path:
-        """Where a run's policy is."""
-        return agent_beside(self.path(cell, key))
+        """Where a job writes a run's policy: beside the record, or in the job's folder, from
+        which `put` sends it where the store is not a folder."""
+        if self.files.folder is None:
+            return self.unfinished(key) / "agent.pt"
+        return self.files.folder / agent_name(self.name(cell, key))
 
     def unfinished(self, key: str) -> Path:
         """The folder of a job that is not done."""
-        return self.root / "unfinished" / key
+        return self.scratch / "unfinished" / key
 
     def check_writable(self) -> None:
-        """Makes the folder and tries it.
+        """Tries the place, and makes it where it is a folder.
 
         Raises:
             Unwritable: it cannot be written, or has no room for a result.
         """
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.root) as file:
-                # A full disk still has names for empty files.
-                file.write(bytes(ROOM))
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
+        if reason := self.files.why_not_writable():
             raise Unwritable(
-                f"cannot write to the store {self.root}: {error.strerror or error}; "
+                f"cannot write to the store {self}: {reason}; "
                 f"choose another with --store or {STORE_VARIABLE}"
-            ) from error
+            )
+
+    def check_shared(self) -> None:
+        """Raises ZooError where a job's process would not reach the store."""
+        if not self.files.shared:
+            raise ZooError(
+                f"the store {self} is of this process only; jobs are others: choose a folder"
+            )
 
     def get(self, cell: Cell, key: str) -> Result | Damaged | None:
         """A run's record, a note of its damage, or none."""
-        path = self.path(cell, key)
-        return read(path, self.root) if path.exists() else None
+        return self._find(self.name(cell, key))
+
+    def _find(self, name: str) -> Result | Damaged | None:
+        try:
+            content = self.files.read(name)
+        except FileNotFoundError:
+            return None
+        except ZooError as error:
+            return parse(error, self.files.full(name), name)
+        return parse(content, self.files.full(name), name)
+
+    def read(self, name: str) -> Result | Damaged:
+        """The record of a name of the listing, or what is wrong with its file."""
+        found = self._find(name)
+        gone = FileNotFoundError("the file is gone")
+        return parse(gone, self.files.full(name), name) if found is None else found
+
+    def read_all(self, names: Iterable[str]) -> Iterator[tuple[str, Result | Damaged]]:
+        """Many records in the order of their names; many at once where each costs a request."""
+        for name, content in self.files.read_all(names):
+            yield name, parse(content, self.files.full(name), name)
+
+    def damaged(self, name: str, reason: str) -> Damaged:
+        """A name of the listing as a note of its damage."""
+        return note_damage(self.files.full(name), name, reason)
+
+    def listing(self) -> list[Listed]:
+        """Every record's file, in the order of the names, without opening any.
+
+        Raises:
+            ZooError: there is no such store.
+        """
+        self.check_exists()
+        return [listed for listed in self.files.list(RESULTS) if _is_record(listed.name)]
 
     def siblings(self, cell: Cell) -> list[Result]:
         """Every readable record of a cell, whatever its key."""
-        folder, pattern = self.path(cell, "").parent, f"{cell.variant}.seed{cell.seed}.*.json"
-        found = [read(path, self.root) for path in sorted(folder.glob(pattern))]
+        start = self.name(cell, "").removesuffix(".json")
+        listed = [entry.name for entry in self.files.list(start.rpartition("/")[0])]
+        names = [name for name in listed if name.startswith(start) and _is_record(name)]
+        found = [result for _, result in self.read_all(names)]
         return [r for r in found if isinstance(r, Result) and r.cell == cell]
 
-    def put(self, result: Result) -> Path:
-        """Writes a record. A damaged file in its place is moved aside, never overwritten."""
-        path = self.path(result.cell, result.key)
-        if path.exists() and isinstance(read(path, self.root), Damaged):
-            aside = path.with_name(path.name + ".damaged")
-            number = 1
-            while aside.exists():
-                number += 1
-                aside = path.with_name(f"{path.name}.damaged-{number}")
-            os.replace(path, aside)
-        write_atomically(path, result.model_dump_json(indent=1) + "\n")
-        return path
+    def put(self, result: Result) -> Path | None:
+        """Writes a record, after its policy where that is still in the job's folder.
 
-    def listing(self) -> list[Listed]:
-        """Every record's file in the order of the names, unread.
+        A finished record is never replaced: where another runner has left one, that one stays. A
+        damaged file in its place is moved aside, never overwritten.
+
+        Returns:
+            The record's file, where the store is a folder.
 
         Raises:
-            ZooError: there is no such folder.
+            Unwritable: it cannot be written.
         """
-        if not self.root.is_dir():
-            raise ZooError(f"no store at {self.root}; 'zoo leaderboard run' makes one")
-        found: list[Listed] = []
-        folders = [self.root / "results"]
-        while folders:
-            with contextlib.suppress(FileNotFoundError), os.scandir(folders.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir():
-                        folders.append(Path(entry.path))
-                    elif entry.name.endswith(".json") and not entry.name.startswith("."):
-                        state = entry.stat()
-                        name = Path(entry.path).relative_to(self.root).as_posix()
-                        found.append(Listed(name, state.st_size, str(state.st_mtime_ns)))
-        return sorted(found)
+        name = self.name(result.cell, result.key)
+        found = self._find(name)
+        if isinstance(found, Damaged):
+            self._set_aside(name)
+        elif found is not None and found.status == "finished":
+            return self._path(name)
+        agent = self.agent_path(result.cell, result.key)
+        if self.files.folder is None and result.failure is None and agent.exists():
+            self.files.send(agent, agent_name(name))
+        content = (result.model_dump_json(indent=1) + "\n").encode()
+        if isinstance(found, Result):
+            self.files.write(name, content)
+        elif not self.files.create(name, content):
+            # Another runner was quicker; if it failed, a finished record still replaces its.
+            return self.put(result)
+        return self._path(name)
 
-    def read(self, name: str) -> Result | Damaged:
-        """The record of a listed name, or what is wrong with it."""
-        return read(self.root / name, self.root)
+    def _path(self, name: str) -> Path | None:
+        return None if self.files.folder is None else self.files.folder / name
 
-    def damaged(self, name: str, reason: str) -> Damaged:
-        """A listed name as a note of its damage."""
-        return _damaged(self.root / name, self.root, reason)
+    def _set_aside(self, name: str) -> None:
+        aside, number = f"{name}.damaged", 1
+        while self.files.exists(aside):
+            number += 1
+            aside = f"{name}.damaged-{number}"
+        self.files.move(name, aside)
 
     def load(self) -> tuple[list[Result], list[Damaged]]:
-        """Every record, in the order of the paths, and every file that cannot be read.
+        """Every record, in the order of the names, and every file that cannot be read.
 
         Raises:
-            ZooError: there is no such folder.
+            ZooError: there is no such store.
         """
         results: list[Result] = []
         damaged: list[Damaged] = []
-        for listed in self.listing():
-            found = self.read(listed.name)
+        for _, found in self.read_all(listed.name for listed in self.listing()):
             if isinstance(found, Result):
                 results.append(found)
             else:
                 damaged.append(found)
         return results, damaged
 
+    def check_exists(self) -> None:
+        """Raises ZooError where nothing was ever stored."""
+        if not self.files.exists():
+            raise ZooError(f"no store at {self}; 'zoo leaderboard run' makes one")
+
     def remember(self, track: str, planned: dict[str, Cell]) -> None:
         """Adds what was asked for, by key, to the track's plan; a cell's newest key replaces its
-        older ones."""
+        older ones.
+
+        Raises:
+            Unwritable: it cannot be written.
+        """
         wanted = set(planned.values())
-        kept = {key: cell for key, cell in self.planned(track).items() if cell not in wanted}
-        content = _CELLS.dump_json({**kept, **planned}, indent=1)
-        write_atomically(self.root / "plans" / f"{track}.json", content + b"\n")
+        with self._one_at_a_time():
+            kept = {key: cell for key, cell in self.planned(track).items() if cell not in wanted}
+            content = _CELLS.dump_json({**kept, **planned}, indent=1)
+            self.files.write(f"{PLANS}/{track}.json", content + b"\n")
+
+    @contextlib.contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        """Waits for the other writers of plans that share the scratch folder."""
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        with (self.scratch / ".plans.lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
 
     def planned(self, track: str) -> dict[str, Cell]:
         """Every cell that was ever asked for on a track, by its newest key."""
-        path = self.root / "plans" / f"{track}.json"
         try:
-            return _CELLS.validate_json(path.read_bytes())
-        except (OSError, ValidationError):
+            return _CELLS.validate_json(self.files.read(f"{PLANS}/{track}.json"))
+        except (OSError, ZooError, ValidationError):
             # The plan only helps to name missing cells; the next run writes it anew.
             return {}
+
+    def tracks(self) -> list[str]:
+        """The tracks that have a plan."""
+        names = [listed.name.removeprefix(f"{PLANS}/") for listed in self.files.list(PLANS)]
+        return [n.removesuffix(".json") for n in names if n[0] != "." and n.endswith(".json")]
 
     @contextlib.contextmanager
     def lock(self, key: str) -> Iterator[bool]:
         """Holds a job for this process, or gives False where another one has it.
 
-        The kernel frees the lock when the process dies, so none is ever left behind.
+        The lock is a file of `unfinished`: it holds among those who share that folder. The kernel
+        frees it when the process dies, so none is ever left behind.
         """
         folder = self.unfinished(key)
         while True:
@@ -272,6 +312,11 @@ def _leave_locks() -> None:
 os.register_at_fork(after_in_child=_leave_locks)
 
 
+def _is_record(name: str) -> bool:
+    last = name.rpartition("/")[2]
+    return last.endswith(".json") and not last.startswith(".")
+
+
 def _folder(name: str) -> str:
     """A name as a folder's, which `unquote` undoes; none leads out of the store."""
     return quote(name, safe="+@,:= ") if name.strip(".") else name.replace(".", "%2E") or "%"
@@ -282,55 +327,3 @@ def _same_file(handle: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(handle), os.stat(path))
     except FileNotFoundError:
         return False
-
-
-def agent_beside(path: Path) -> Path:
-    """The policy's file beside a record's."""
-    return path.with_name(path.name.removesuffix(".json") + ".agent.pt")
-
-
-def read(path: Path, root: Path | None = None) -> Result | Damaged:
-    """One record, or what is wrong with the file.
-
-    Args:
-        path: The record's file.
-        root: The store's folder, from which the file's place tells the cell of a damaged one.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        return _damaged(path, root, error.strerror or str(error))
-    if not content.strip():
-        return _damaged(path, root, "the file is empty")
-    try:
-        result = Result.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        reason = f"{where}: {first['msg']}" if where else first["msg"]
-        return _damaged(path, root, reason.replace("\n", " "))
-    if result.schema_version > SCHEMA:
-        newer = f"it is of schema {result.schema_version}; this zoo-leaderboard reads {SCHEMA}"
-        return _damaged(path, root, newer)
-    place = _NAME.fullmatch(path.name)
-    if place is not None and place["key"] != result.key:
-        return _damaged(path, root, f"it holds another run's record, {result.key}")
-    return result
-
-
-def _damaged(path: Path, root: Path | None, reason: str) -> Damaged:
-    place = _NAME.fullmatch(path.name)
-    if place is None or root is None:
-        return Damaged(path, reason)
-    try:
-        algorithm, *dataset = path.parent.relative_to(root / "results").parts
-    except ValueError:
-        return Damaged(path, reason, place["key"])
-    # Settings made by hand are only in the file's contents and the plan.
-    fields: dict[str, Any] = {
-        "algorithm": unquote(algorithm),
-        "dataset": unquote("/".join(dataset)),
-        "seed": int(place["seed"]),
-        "variant": place["variant"] if place["variant"] in {"default", "tuned"} else "default",
-    }
-    return Damaged(path, reason, place["key"], Cell(**fields))
