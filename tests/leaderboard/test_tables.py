@@ -11,7 +11,7 @@ from zoo_core import UnknownName, ZooError
 from zoo_leaderboard.board.board import load
 from zoo_leaderboard.report import tables
 from zoo_leaderboard.report.plots import MARKERS, PALETTE, styles
-from zoo_leaderboard.result import Cell, Measured
+from zoo_leaderboard.result import Cell, Diagnosed, Measured, Times
 from zoo_leaderboard.store import Store
 from zoo_leaderboard.track import Track
 
@@ -25,7 +25,7 @@ TRACK = Track(
 
 def board(tmp_path, *results, planned=None):
     store = Store(tmp_path / "runs")
-    store.root.mkdir()
+    store.root.mkdir(parents=True)
     for result in results:
         store.put(result)
     if planned:
@@ -249,3 +249,64 @@ def test_a_rows_style_is_stable_and_no_two_share_one():
     found = styles(many)
     assert len(set(found.values())) == len(many)
     assert len({colour for colour, _ in styles(many[: len(PALETTE)]).values()}) == len(PALETTE)
+
+
+def test_costs_tuning_alarms_and_other_acts_are_shown(tmp_path):
+    def run(seed, **fields):
+        result = synthetic("qgpo", "a-v0", seed, (0.0, 60.0 + seed))
+        last = result.evaluations[-1]
+        more = last.model_copy(update={"act": "scale_3", "returns": (20.0, 20.0)})
+        update = {
+            "evaluations": (*result.evaluations, more),
+            "times": Times(training=50.0, evaluation=30.0, setup=20.0),
+            "parameters": 1_234_567,
+            "peak_memory": 300 * 2**20,
+            **fields,
+        }
+        return result.model_copy(update=update)
+
+    alarm = Diagnosed(step=100, act="act", q_data=1e6, q_high=9.0, alarm="Q is above <9>")
+    found = board(
+        tmp_path,
+        run(0, tuning_evaluations=35, diagnostics=(alarm,)),
+        run(1, tuning_evaluations=35),
+        synthetic("bc", "a-v0", 0),
+    )
+    text = re.sub(" +", " ", found.table())
+    assert "| 35 | 60.5 ± 0.7 (2) \\[scale\\_3 10.0\\], alarm \\[1\\] |" in text
+    assert "\\[1\\] alarm: Q is above \\<9\\>" in text
+    assert "| qgpo | 100 s | 50% | 2 | 1,234,567 | 300 MiB |" in text
+    assert "| bc | 100, reduced | unknown |" in text
+    (line,) = found.scores()[lambda data: data["alarm"] != ""].to_dict("records")
+    assert line["alarm"] == "Q is above <9>"
+    cell = json.loads(found.table("json"))["rows"][0]["cells"][0]
+    assert cell["diagnostics"] == {"0": {"q_data": 1e6, "q_high": 9.0}}
+    assert cell["other_acts"] == {"scale_3": 10.0}
+
+
+def test_what_cannot_be_told_apart_is_said_and_bold_is_for_a_difference(tmp_path):
+    levels = {"first": 90.0, "second": 89.5, "third": 10.0}
+    results = [
+        synthetic(name, "a-v0", seed, (0.0, level + seed))
+        for name, level in levels.items()
+        for seed in range(3)
+    ]
+    found = board(tmp_path, *results)
+    text = re.sub(" +", " ", found.table())
+    assert "**91.0 ± 1.0 (3)**" in text
+    assert "**90.5 ± 1.0 (3)**" in text
+    assert "| 11.0 ± 1.0 (3) |" in text
+    ends = [line.split(" | ")[-1] for line in text.splitlines() if re.match(r"\| [123] \|", line)]
+    assert ends == ["2 |", "1 |", "- |"]
+    alike = board(tmp_path / "x", *results[:6])
+    assert "**" not in alike.table()
+
+
+def test_a_matrix_of_many_rows_is_left_to_json(tmp_path):
+    results = [synthetic(f"row{i:02}", "a-v0", 0, (0.0, i)) for i in range(17)]
+    found = board(tmp_path, *results)
+    assert "P(row" not in found.table()
+    assert "in the JSON format" in found.table()
+    rows = json.loads(found.table("json"))["rows"]
+    assert rows[0]["improves_on"]["row00"] == {"value": 1.0, "low": None, "high": None}
+    assert rows[0]["told_apart_from"] == []

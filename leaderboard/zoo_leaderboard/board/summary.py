@@ -70,11 +70,15 @@ class RunSummary:
     seconds_setup: float = 0.0
     attempts: int = 1
     parameters: int | None = None
-    """Numbers that the training changes, over all parts."""
+    """Of all parts, without their averages."""
     peak_memory: int | None = None
-    """Bytes of the run's process at its largest."""
-    tuning_evaluations: int | None = 0
-    """What any search for the settings spent; none where that is unknown."""
+    """Bytes: the most that the run's process held at once."""
+    peak_device_memory: int | None = None
+    """Bytes: the most that tensors held at once on the accelerator; none on a CPU."""
+    tuning_evaluations: int | None = None
+    """Training runs on the dataset that the search for the settings spent; none where unknown."""
+    updates_per_second: float | None = None
+    """Training steps a second, without evaluations."""
     details_json: str = "{}"
     """`Details` as JSON."""
 
@@ -123,11 +127,6 @@ class RunSummary:
         """All that the run took: set-up, training and evaluation."""
         return self.seconds_setup + self.seconds_training + self.seconds_evaluation
 
-    @property
-    def updates_per_second(self) -> float | None:
-        """Training steps by training time; none where no time was noted."""
-        return self.total_steps / self.seconds_training if self.seconds_training > 0 else None
-
 
 def summarise(result: Result, name: str = "") -> RunSummary:
     """What the board shows of a record.
@@ -144,6 +143,7 @@ def summarise(result: Result, name: str = "") -> RunSummary:
         acts={e.act: result.scored(e) for e in _last_of_each_act(result)},
         metrics={measured.stage: measured.metrics for measured in result.last_metrics},
         machine=result.machine,
+        diagnostics=result.diagnostics[-1].values if result.diagnostics else {},
         versions=result.versions,
     )
     final = [e for e in result.evaluations if e.act == result.act]
@@ -169,6 +169,12 @@ def summarise(result: Result, name: str = "") -> RunSummary:
         seconds_evaluation=result.times.evaluation,
         seconds_setup=result.times.setup,
         attempts=result.times.attempts,
+        alarm=result.alarm,
+        parameters=result.parameters,
+        peak_memory=result.peak_memory,
+        peak_device_memory=result.peak_device_memory,
+        tuning_evaluations=result.tuning_evaluations,
+        updates_per_second=result.updates_per_second,
         details_json=details.model_dump_json(),
     )
 

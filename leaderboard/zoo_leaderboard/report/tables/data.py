@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from zoo_leaderboard.board.board import AGGREGATE, Aggregate, Board, Row
+from zoo_leaderboard.board.summary import RunSummary
 from zoo_leaderboard.report.tables.sections import acts_of, heading_lines, metrics_of
 from zoo_leaderboard.stats import Interval, mean, standard_deviation
 
@@ -42,12 +43,18 @@ def _row(row: Row, board: Board) -> dict[str, Any]:
         "settings": row.settings,
         "external": row.external,
         "steps": row.steps,
-        "tuning_evaluations": sorted({run.tuning_evaluations or 0 for run in row.runs}),
+        "tuning_evaluations": _tuning(row.runs),
         "cells": [_cell(row, dataset, board) for dataset in board.datasets],
         "aggregate": found and _aggregate(found),
         "improves_on": {y: _interval(board.improvement(row.label, y)) for y in others},
         "told_apart_from": [y for y in others if board.told_apart(row.label, y)],
     }
+
+
+def _tuning(runs: list[RunSummary]) -> list[int | None]:
+    """The different numbers of training runs that tuning spent, an unknown one first."""
+    found = {run.tuning_evaluations for run in runs}
+    return sorted(found, key=lambda spent: -1 if spent is None else spent)
 
 
 def _aggregate(found: Aggregate) -> dict[str, Any]:
@@ -155,7 +162,7 @@ def _csv_cell(row: Row, dataset: str, board: Board) -> dict[str, Any]:
     reasons += entry.damaged.values()
     reasons += [f"stale: {why}" for _, why in entry.stale.values()]
     reasons += [f"alarm: {run.alarm}" for run in entry.runs if run.alarm]
-    tuning = {run.tuning_evaluations for run in entry.runs}
+    tuning = " ".join("unknown" if n is None else str(n) for n in _tuning(entry.runs))
     reference = numbers["reference"] or {}
     return {
         "dataset": dataset,
@@ -164,6 +171,8 @@ def _csv_cell(row: Row, dataset: str, board: Board) -> dict[str, Any]:
         **{name: numbers[name] for name in _CSV_NUMBERS},
         **{f"reference_{name}": value for name, value in reference.items()},
         "steps": " ".join(map(str, sorted({run.total_steps for run in entry.runs}))),
-        "tuning_evaluations": " ".join("unknown" if n is None else str(n) for n in tuning),
+        "tuning_evaluations": " ".join(
+            "unknown" if n is None else str(n) for n in _tuning(entry.runs)
+        ),
         "reason": "; ".join(dict.fromkeys(reasons)),
     }

@@ -105,7 +105,7 @@ def steps_text(steps: tuple[int, int] | None, board: Board) -> str:
 
 
 def tuning_text(row: Row) -> str:
-    """How many evaluations the search for a row's settings spent, per dataset."""
+    """How many training runs the search for a row's settings spent, per dataset."""
     found = {run.tuning_evaluations for run in row.runs}
     if not found:
         return "-"
@@ -233,7 +233,7 @@ def heading_lines(board: Board) -> list[str]:
         f"Score: the last checkpoint's mean return over {protocol.episodes} episodes, "
         "normalised to 0 (reference minimum) to 100 (reference maximum); "
         "mean ± sample standard deviation over seeds (number of seeds) [other ways of acting]. "
-        "Tuning: evaluations that the search for the settings spent per dataset."
+        "Tuning: training runs per dataset that the search for the settings spent."
     )
     lines.append(
         "Bold: not worse than the highest mean of the column, by Welch's test at 5 % over all of "
