@@ -96,27 +96,29 @@ def algorithm_page(name: str, settings: list[str], registry: Registry) -> str:
             for part, bound in recipe.parts.items()
         ]
     for stage in recipe.stages:
-        page += ["", *_stage(recipe, stage)]
+        page += ["", *stage_lines(recipe, stage)]
     if recipe.acts:
         page += ["", "acts by"]
         for position, act in enumerate(recipe.acts):
-            page.append(f"  {act.name}: {_act(act)}" + ("   (headline)" if position == 0 else ""))
+            page.append(
+                f"  {act.name}: {act_text(act)}" + ("   (headline)" if position == 0 else "")
+            )
     page += ["", "settings (change them by --set PATH=VALUE)"]
     if spec.paper:
         page.append("  the plugin's README says which of the paper's values were checked")
     rows = []
     for path, setting in recipe.settings.items():
         base = default.settings.get(path)
-        shown = _text(setting.value)
+        shown = value_text(setting.value)
         if base is not None and base.value != setting.value:
-            shown += f" (default {_text(base.value)})"
-        paper = _text(spec.paper[path]) if path in spec.paper else ""
+            shown += f" (default {value_text(base.value)})"
+        paper = value_text(spec.paper[path]) if path in spec.paper else ""
         rows.append([f"  {path}", shown, paper, setting.meaning])
     page.append(table(rows, ["  path", "value", "paper", "meaning"]))
     if spec.tuned:
         page += ["", "tuned by dataset (the paper's per-dataset values)"]
         for pattern, values in spec.tuned.items():
-            listed = ", ".join(f"{path}={_text(value)}" for path, value in values.items())
+            listed = ", ".join(f"{path}={value_text(value)}" for path, value in values.items())
             page += _wrapped(f"{pattern}: {listed}")
         page += _wrapped(f"search behind them: {_search(spec)}")
     page += ["", "deviations from the paper or its official code"]
@@ -138,7 +140,8 @@ def _sources(recipe: Recipe) -> list[str]:
     return lines + ([f"  official code: {cite.code}"] if cite.code else [])
 
 
-def _stage(recipe: Recipe, stage: Stage) -> list[str]:
+def stage_lines(recipe: Recipe, stage: Stage) -> list[str]:
+    """A stage with its updates, weighted losses and averages, indented as `zoo show` prints it."""
     batch = stage.batch
     kind = f"windows of {batch.horizon}" if isinstance(batch, Windows) else "transitions"
     size = batch.size if batch is not None else recipe.config.batch_size
@@ -165,7 +168,9 @@ def _term(recipe: Recipe, stage: Stage, update: Update, term: Term) -> list[str]
     bound = recipe.losses[stage.name, update.name, term.name]
     label = term.name if term.name == term.loss else f"{term.name} ({term.loss})"
     lines = [f"    {_weight(term.weight)} x {label}: {bound.spec.minimises}"]
-    given = ", ".join(f"{k}={_text(v)}" for k, v in bound.config.model_dump(mode="json").items())
+    given = ", ".join(
+        f"{k}={value_text(v)}" for k, v in bound.config.model_dump(mode="json").items()
+    )
     return lines + ([f"      with {given}"] if given else [])
 
 
@@ -175,7 +180,8 @@ def _weight(weight: float | Schedule) -> str:
     return f"{weight:g}"
 
 
-def _act(act: Act) -> str:
+def act_text(act: Act) -> str:
+    """How an act chooses an action, in a few words."""
     if act.choose == "mode":
         return f"the mode of {act.sampler}"
     if act.choose == "sample":
@@ -219,7 +225,7 @@ def part_page(name: str, registry: Registry) -> str | None:
 def _fields(config: Config) -> list[list[str]]:
     values = config.model_dump(mode="json")
     return [
-        [field, _text(values[field]), " ".join((info.description or "").split())]
+        [field, value_text(values[field]), " ".join((info.description or "").split())]
         for field, info in type(config).model_fields.items()
     ]
 
@@ -230,7 +236,8 @@ def _wrapped(text: str, bullet: str = "") -> list[str]:
     )
 
 
-def _text(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """A setting's value, short."""
     if isinstance(value, float):
         return f"{value:g}"
     return value if isinstance(value, str) else json.dumps(value)

@@ -14,6 +14,7 @@
     demo.scores()                          # pandas: one line a run
     demo.curves()                          # pandas: one line an evaluation
     demo.plot("curves.png")
+    board.publish("site", "runs")          # static pages of all tracks
 
 Each step reads files only and can be done again alone:
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from zoo_leaderboard.policies.scoring import Evaluated, evaluate
     from zoo_leaderboard.policies.training import Trained, train
     from zoo_leaderboard.ranking import prepare, run
+    from zoo_leaderboard.report.page.publish import publish
     from zoo_leaderboard.result import Result
     from zoo_leaderboard.running.runner import Summary
     from zoo_leaderboard.store import Store
@@ -54,6 +56,7 @@ _HOMES = {
     "load": "board.board",
     "load_track": "track",
     "prepare": "ranking",
+    "publish": "report.page.publish",
     "run": "ranking",
     "train": "policies.training",
 }
@@ -70,6 +73,7 @@ __all__ = [
     "load",
     "load_track",
     "prepare",
+    "publish",
     "run",
     "train",
 ]

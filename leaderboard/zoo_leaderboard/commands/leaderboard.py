@@ -1,4 +1,4 @@
-"""`zoo leaderboard`: run what is missing, then table and plot."""
+"""`zoo leaderboard`: run what is missing, then table, plot and page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def leaderboard() -> None:
-    """Rank algorithms: run what is missing, then table and plot."""
+    """Rank algorithms: run what is missing, then table, plot and page."""
 
 
 @leaderboard.command("run")
@@ -204,3 +204,18 @@ def plot_command(track: str, store: str | None, out: Path | None) -> None:
         raise ZooError(f"no run of track '{board.track.name}' in {place}")
     folder = place.files.folder or Path()
     click.echo(f"wrote {board.plot(out or folder / f'{board.track.name}.png')}")
+
+
+@leaderboard.command("page")
+@click.option("--track", "tracks", multiple=True, help="Several times for several.  [default: all]")
+@STORE
+@click.option("--out", type=click.Path(path_type=Path), default="site", show_default=True)
+def page_command(tracks: Sequence[str], store: str | None, out: Path) -> None:
+    """Write the leaderboards of a store as a static site, or what changed of it.
+
+    It opens from disk and from any web host, and asks no server.
+    """
+    from zoo_leaderboard.report.page.publish import publish
+
+    done = publish(out, store, tracks, tell=lambda line: click.echo(f"zoo: {line}", err=True))
+    click.echo(f"{out / 'index.html'}: {done}")
