@@ -21,7 +21,6 @@ from zoo_leaderboard.report.page.board_table import cell_view, improvements_of, 
 from zoo_leaderboard.report.page.downloads import downloads_of
 from zoo_leaderboard.report.page.figures import figures_of
 from zoo_leaderboard.report.page.rendering import ASSETS, asset, render
-from zoo_leaderboard.report.page.reproduce import command
 from zoo_leaderboard.report.page.runs import (
     acts_of,
     runs_of,
@@ -124,8 +123,10 @@ class _Pages:
             table=table_of(board, self.abouts),
             headings=sections.heading_lines(board),
         )
-        for item in (*downloads, *figures):
-            self.site.add(item.path, shows, item.make)
+        for download in downloads:
+            self.site.add(download.path, shows, download.make)
+        for figure in figures:
+            self.site.add(figure.path, shows, figure.make)
         self._page(
             "figures.html",
             names.figures_page(ranking.name),

@@ -57,4 +57,4 @@ def downloads_of(board: Board, *, compared: bool) -> list[Download]:
 
 
 def _csv(frame: pd.DataFrame) -> str:
-    return frame.to_csv(index=False, lineterminator="\n")
+    return str(frame.to_csv(index=False, lineterminator="\n"))

@@ -51,7 +51,7 @@ def publish(
             raise ZooError(f"two of the tracks are called '{ranking.name}'")
         rankings.append(ranking)
     if not rankings:
-        raise ZooError(f"no run of a known track in {store.root}; 'zoo leaderboard run' makes some")
+        raise ZooError(f"no run of a known track in {store}; 'zoo leaderboard run' makes some")
     for problem in rankings[0].board.damaged:
         tell(str(problem))
     return write_site(folder, rankings, registry=registry)
@@ -60,7 +60,7 @@ def publish(
 def _tracks_of(store: Store) -> list[str]:
     """The tracks that something was run or asked for of."""
     ran = {run.track for run in summaries(store)[0]}
-    return sorted({*ran, *(path.stem for path in (store.root / "plans").glob("*.json"))})
+    return sorted({*ran, *store.tracks()})
 
 
 def _ranking(asked: str, store: Store, registry: Registry | None) -> Ranking:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from zoo_core.errors import ZooError
 from zoo_core.show import value_text
 from zoo_leaderboard.board.board import Board, Entry, Row
 from zoo_leaderboard.board.summary import RunSummary
@@ -36,7 +35,7 @@ class Run:
     @property
     def seed(self) -> int:
         """Of the training."""
-        return self.summary.cell.seed
+        return self.summary.seed
 
     @property
     def evaluations(self) -> list[tuple[Evaluation, float]]:
@@ -94,27 +93,18 @@ def runs_of(board: Board, row: Row, dataset: str) -> list[Run]:
     found = [("finished", run, "") for run in entry.finished.values()]
     found += [("failed", run, run.reason) for run in entry.failed.values()]
     found += [("stale", run, why) for run, why in entry.stale.values()]
-    return [
-        Run(
-            state,
-            run,
-            _record(board, run),
-            note,
-            chart([(_kind(state), run.curve)], normalised=normalised, name=f"seed {run.cell.seed}"),
-        )
-        for state, run, note in sorted(found, key=lambda item: item[1].cell.seed)
-    ]
+    records = dict(board.store.read_all([run.name for _, run, _ in found]))
+
+    def made(state: str, run: RunSummary, note: str) -> Run:
+        record = records.get(run.name)
+        curve = chart([(_kind(state), run.curve)], normalised=normalised, name=f"seed {run.seed}")
+        return Run(state, run, record if isinstance(record, Result) else None, note, curve)
+
+    return [made(*item) for item in sorted(found, key=lambda item: item[1].seed)]
 
 
 def _kind(state: str) -> Kind:
     return "stale" if state == "stale" else "run"
-
-
-def _record(board: Board, run: RunSummary) -> Result | None:
-    try:
-        return board.record(run)
-    except ZooError:
-        return None
 
 
 def together(runs: Iterable[Run], normalised: bool) -> Chart | None:
