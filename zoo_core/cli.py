@@ -22,7 +22,7 @@ from zoo_core.show import (
 )
 from zoo_core.version import __version__
 
-LEADERBOARD_COMMANDS = ("datasets", "train", "evaluate", "figure", "leaderboard")
+LEADERBOARD_COMMANDS = ("datasets", "train", "evaluate", "export", "figure", "leaderboard")
 
 
 class ZooGroup(click.Group):

@@ -6,6 +6,7 @@
     run.result.score                       # normalised, of the last checkpoint
     run.agent                              # a zoo_core.Agent
     board.evaluate(run.folder, episodes=50).score
+    board.export(run.folder, "policy.onnx", "onnx")         # raw observations in, actions out
 
     board.run("demo", algorithms=["bc", "td3_bc"], seeds=range(3))   # only what is missing
     demo = board.load("runs", "demo")      # from the store's files alone
@@ -35,6 +36,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zoo_leaderboard.board.board import Board, load
+    from zoo_leaderboard.policies.exporting import Exported, export
     from zoo_leaderboard.policies.scoring import Evaluated, evaluate
     from zoo_leaderboard.policies.training import Trained, train
     from zoo_leaderboard.ranking import prepare, run
@@ -47,12 +49,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "Board": "board.board",
     "Evaluated": "policies.scoring",
+    "Exported": "policies.exporting",
     "Result": "result",
     "Store": "store",
     "Summary": "running.runner",
     "Track": "track",
     "Trained": "policies.training",
     "evaluate": "policies.scoring",
+    "export": "policies.exporting",
     "load": "board.board",
     "load_track": "track",
     "prepare": "ranking",
@@ -64,12 +68,14 @@ _HOMES = {
 __all__ = [
     "Board",
     "Evaluated",
+    "Exported",
     "Result",
     "Store",
     "Summary",
     "Track",
     "Trained",
     "evaluate",
+    "export",
     "load",
     "load_track",
     "prepare",

@@ -1,5 +1,6 @@
 """A linear layer of several inputs that never concatenates what would have to be repeated."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -58,7 +59,8 @@ class ConcatLinear(Linear):
         if any(x.shape[:-1] != inputs[0].shape[:-1] for x in inputs[1:]):
             shapes = [x.shape[:-1] for x in inputs]
             leading: torch.Size = torch.broadcast_shapes(*shapes)  # type: ignore[no-untyped-call]
-            if any(shape.numel() != leading.numel() for shape in shapes):
+            # torch.Size.numel would fix the batch size of a graph that is being exported.
+            if any(math.prod(shape) != math.prod(leading) for shape in shapes):
                 return None
             inputs = tuple(x.expand(*leading, -1) for x in inputs)
         return torch.cat(inputs, -1)
