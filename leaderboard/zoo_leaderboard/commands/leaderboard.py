@@ -145,6 +145,40 @@ def _finish(summary: Summary, store: Store) -> None:
         click.get_current_context().exit(1)
 
 
+@leaderboard.command("merge")
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
+@STORE
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+def merge_command(sources: Sequence[str], store: str | None, dry_run: bool) -> None:
+    """Copy into the store what it lacks of SOURCEs, which are folders or URLs of other stores.
+
+    Nothing of the store is overwritten but failed records by finished ones. Where both finished
+    a run with different records, a line says how they differ, the store's stays, and the exit code
+    is 1.
+    """
+    from zoo_leaderboard.store import Store
+    from zoo_leaderboard.store.merge import merge
+
+    target = Store(store)
+    merged = merge([Store(source) for source in sources], target, dry_run=dry_run)
+    for problem in merged.damaged:
+        click.echo(f"zoo: not copied: {problem}", err=True)
+    for conflict in merged.conflicts:
+        click.echo(f"conflict: {conflict}", err=True)
+    counts = [f"{merged.copied} copied", f"{merged.same} there before"]
+    for count, what in (
+        (merged.replaced, "replaced"),
+        (merged.kept, "failed ones left"),
+        (len(merged.damaged), "damaged"),
+        (len(merged.conflicts), "in conflict"),
+    ):
+        counts += [f"{count} {what}"] if count else []
+    would = "would be in" if dry_run else "now in"
+    click.echo(f"{', '.join(counts)}, {merged.planned} newly planned; {would} {target}")
+    if not merged.ok:
+        click.get_current_context().exit(1)
+
+
 @leaderboard.command("table")
 @TRACK
 @STORE

@@ -223,7 +223,7 @@ class Folder(Files):
 
     @override
     def list(self, under: str) -> list[Listed]:
-        return sorted(self._walk(self.path(under), f"{under}/"))
+        return sorted(self._walk(self.path(under), f"{under}/" if under else ""))
 
     def _walk(self, folder: Path | str, prefix: str) -> Iterator[Listed]:
         # Strings and the entries' own stat: a path object for each of many files costs seconds.

@@ -32,6 +32,12 @@ class Damaged:
         return f"damaged result file {self.place}: {self.reason}"
 
 
+def is_record(name: str) -> bool:
+    """Whether a file of a store is a record by its name."""
+    last = name.rpartition("/")[2]
+    return last.endswith(".json") and not last.startswith(".")
+
+
 def agent_name(record: str) -> str:
     """The name of the policy beside a record's."""
     return record.removesuffix(".json") + ".agent.pt"

@@ -28,7 +28,14 @@ from pydantic import TypeAdapter, ValidationError
 from zoo_core.errors import Unwritable, ZooError
 from zoo_leaderboard.result import Cell, Result
 from zoo_leaderboard.store.files import Listed, open_files
-from zoo_leaderboard.store.records import RESULTS, Damaged, agent_name, note_damage, parse
+from zoo_leaderboard.store.records import (
+    RESULTS,
+    Damaged,
+    agent_name,
+    is_record,
+    note_damage,
+    parse,
+)
 
 STORE_VARIABLE = "ZOO_RUNS"
 PLANS = "plans"
@@ -161,13 +168,13 @@ class Store:
             ZooError: there is no such store.
         """
         self.check_exists()
-        return [listed for listed in self.files.list(RESULTS) if _is_record(listed.name)]
+        return [listed for listed in self.files.list(RESULTS) if is_record(listed.name)]
 
     def siblings(self, cell: Cell) -> list[Result]:
         """Every readable record of a cell, whatever its key."""
         start = self.name(cell, "").removesuffix(".json")
         listed = [entry.name for entry in self.files.list(start.rpartition("/")[0])]
-        names = [name for name in listed if name.startswith(start) and _is_record(name)]
+        names = [name for name in listed if name.startswith(start) and is_record(name)]
         found = [result for _, result in self.read_all(names)]
         return [r for r in found if isinstance(r, Result) and r.cell == cell]
 
@@ -184,24 +191,38 @@ class Store:
             Unwritable: it cannot be written.
         """
         name = self.name(result.cell, result.key)
+        agent = self.agent_path(result.cell, result.key)
+        unsent = self.files.folder is None and result.failure is None and agent.exists()
+        content = result.model_dump_json(indent=1) + "\n"
+        self.add(name, content.encode(), agent if unsent else None)
+        return None if self.files.folder is None else self.files.folder / name
+
+    def add(self, name: str, content: bytes, agent: Path | None = None) -> bool:
+        """Writes a record's content, by the rules of `put`.
+
+        Args:
+            name: The record's.
+            content: The record as JSON.
+            agent: The policy that goes with it, which is sent first.
+
+        Returns:
+            Whether it was written; False where there is a finished record.
+
+        Raises:
+            Unwritable: it cannot be written.
+        """
         found = self._find(name)
         if isinstance(found, Damaged):
             self._set_aside(name)
         elif found is not None and found.status == "finished":
-            return self._path(name)
-        agent = self.agent_path(result.cell, result.key)
-        if self.files.folder is None and result.failure is None and agent.exists():
+            return False
+        if agent is not None:
             self.files.send(agent, agent_name(name))
-        content = (result.model_dump_json(indent=1) + "\n").encode()
         if isinstance(found, Result):
             self.files.write(name, content)
-        elif not self.files.create(name, content):
-            # Another runner was quicker; if it failed, a finished record still replaces its.
-            return self.put(result)
-        return self._path(name)
-
-    def _path(self, name: str) -> Path | None:
-        return None if self.files.folder is None else self.files.folder / name
+            return True
+        # Another runner may have been quicker; over a failed record of its, ours still goes.
+        return self.files.create(name, content) or self.add(name, content)
 
     def _set_aside(self, name: str) -> None:
         aside, number = f"{name}.damaged", 1
@@ -310,11 +331,6 @@ def _leave_locks() -> None:
 # A lock belongs to every process that inherits its handle: what a job forks must not hold the job
 # when its own process is dead.
 os.register_at_fork(after_in_child=_leave_locks)
-
-
-def _is_record(name: str) -> bool:
-    last = name.rpartition("/")[2]
-    return last.endswith(".json") and not last.startswith(".")
 
 
 def _folder(name: str) -> str:
