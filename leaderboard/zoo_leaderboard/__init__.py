@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from zoo_leaderboard.result import Result
     from zoo_leaderboard.running.runner import Summary
     from zoo_leaderboard.store import Store
+    from zoo_leaderboard.store.merge import merge
     from zoo_leaderboard.track import Track, load_track
 
 _HOMES = {
@@ -59,6 +60,7 @@ _HOMES = {
     "export": "policies.exporting",
     "load": "board.board",
     "load_track": "track",
+    "merge": "store.merge",
     "prepare": "ranking",
     "publish": "report.page.publish",
     "run": "ranking",
@@ -78,6 +80,7 @@ __all__ = [
     "export",
     "load",
     "load_track",
+    "merge",
     "prepare",
     "publish",
     "run",

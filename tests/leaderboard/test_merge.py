@@ -49,9 +49,7 @@ def two(request, tmp_path, monkeypatch):
     monkeypatch.setenv("ZOO_HOME", str(tmp_path / "home"))
     if request.param == "s3":
         return Store(request.getfixturevalue("s3") + "/two")
-    return Store(
-        tmp_path / "two" if request.param == "folder" else f"memory://{uuid.uuid4().hex}"
-    )
+    return Store(tmp_path / "two" if request.param == "folder" else f"memory://{uuid.uuid4().hex}")
 
 
 def test_a_merge_there_and_back_makes_both_stores_the_same(one, two):

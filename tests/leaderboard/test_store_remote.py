@@ -11,6 +11,7 @@ import zoo_leaderboard
 from zoo_core import ZooError
 from zoo_leaderboard.result import Cell, Protocol, Result
 from zoo_leaderboard.store import Damaged, Store
+from zoo_leaderboard.store.merge import merge
 from zoo_leaderboard.track import Track
 
 TRACK = Track(
@@ -200,6 +201,13 @@ def test_a_leaderboard_runs_into_a_bucket_and_its_table_comes_from_there(world, 
     evaluated = zoo("evaluate", f"{url}/{agent}", "--episodes", "2", cwd=world)
     assert evaluated.returncode == 0, evaluated.stderr
     assert f"on {BANDIT}, 2 episodes" in evaluated.stdout
+
+    # A merge takes all of it to another machine's folder, and back there is nothing to add.
+    back = Store(world / "back")
+    assert merge([store], back).copied == 2
+    assert (back.root / agent).read_bytes() == store.files.read(agent)
+    assert merge([back], store).same == 2
+    assert zoo_leaderboard.load(back, "far.toml").table() in table.stdout
     again = zoo("leaderboard", "run", *options, "--algorithm", "steady", cwd=world)
     assert "1 runs: 1 finished, 0 to run" in again.stdout
     assert not (world / "far.png").exists()
