@@ -10,7 +10,6 @@ from synthetic import synthetic
 from zoo_core import UnknownName, ZooError
 from zoo_leaderboard.board.board import load
 from zoo_leaderboard.report import tables
-from zoo_leaderboard.report.plots import MARKERS, PALETTE, styles
 from zoo_leaderboard.result import Cell, Diagnosed, Measured, Times
 from zoo_leaderboard.store import Store
 from zoo_leaderboard.track import Track
@@ -231,24 +230,6 @@ def test_scores_and_curves_are_pandas_data(full):
     curves = full.curves()
     assert len(curves) == 12 * 5
     assert sorted(curves["step"].unique()) == [0, 25, 50, 75, 100]
-
-
-def test_the_figure_is_written(full, tmp_path):
-    for ending in ("png", "svg"):
-        path = full.plot(tmp_path / "deep" / f"curves.{ending}")
-        assert path.stat().st_size > 5000
-    with pytest.raises(ZooError, match="cannot write the figure"):
-        full.plot(tmp_path / "curves.nonsense")
-
-
-def test_a_rows_style_is_stable_and_no_two_share_one():
-    alone = styles(["td3_bc"])
-    together = styles(["td3_bc", "td3_bc"])
-    assert alone == together
-    many = [f"algorithm {i}" for i in range(len(PALETTE) * len(MARKERS))]
-    found = styles(many)
-    assert len(set(found.values())) == len(many)
-    assert len({colour for colour, _ in styles(many[: len(PALETTE)]).values()}) == len(PALETTE)
 
 
 def test_costs_tuning_alarms_and_other_acts_are_shown(tmp_path):

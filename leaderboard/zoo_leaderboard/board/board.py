@@ -303,11 +303,11 @@ class Board:
 
         return comparison.render(self, format)
 
-    def plot(self, path: Path | str) -> Path:
-        """Writes the figure of learning curves; the ending chooses the format, such as `.png`."""
+    def plot(self, path: Path | str, kind: str = "curves") -> Path:
+        """Writes a figure, one of `report.plots.KINDS`; the ending chooses the format."""
         from zoo_leaderboard.report import plots
 
-        return plots.learning_curves(self, Path(path))
+        return plots.draw(self, Path(path), kind)
 
 
 _CELL_COLUMNS = ("row", "algorithm", "variant", "dataset")

@@ -21,14 +21,14 @@ from zoo_leaderboard.datasets.home import zoo_home
 from zoo_leaderboard.result import Cell, ReferenceScores, Result
 from zoo_leaderboard.store import Damaged, Listed, Store
 
-VERSION = 1
-"""Raised when the columns or their meaning change: older files are then made anew."""
-
 WAIT_SECONDS = 20.0
 """For another process that writes the index; after it this one does without."""
 
 _PLAIN = tuple(f.name for f in fields(RunSummary) if f.name not in {"cell", "reference", "name"})
 _COLUMNS = ("name", "size", "stamp", "damage", "row", "seed", "reference", *_PLAIN)
+VERSION = int(hashlib.sha256(repr((1, _COLUMNS)).encode()).hexdigest()[:7], 16)
+"""Of the columns; a file of another one is made anew. The first number is raised when a column
+changes its meaning."""
 
 
 def summaries(store: Store) -> tuple[list[RunSummary], list[Damaged]]:

@@ -224,20 +224,44 @@ def _board(store: str | None, track: str) -> Board:
 @TRACK
 @STORE
 @click.option(
+    "--figure",
+    "kinds",
+    multiple=True,
+    type=click.Choice(["curves", "intervals", "profiles", "improvement", "cost", "heatmap", "all"]),
+    default=["curves"],
+    show_default=True,
+    help="Several times for several.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="The figure; its ending chooses the format.  [default: TRACK.png in the store's folder]",
+    help="The figure, whose ending chooses the format; a folder for several.  "
+    "[default: TRACK.png, TRACK-FIGURE.png in the store's folder]",
 )
-def plot_command(track: str, store: str | None, out: Path | None) -> None:
-    """Draw the learning curves of a track."""
+def plot_command(track: str, store: str | None, kinds: Sequence[str], out: Path | None) -> None:
+    """Draw a track: learning curves, aggregates with intervals, performance profiles, probability
+    of improvement, score against wall time, scores by dataset."""
+    from zoo_leaderboard.report.plots import KINDS
     from zoo_leaderboard.store import Store
 
     place = Store(store)
     board = _board(store, track)
+    name = board.track.name
     if not board.rows:
-        raise ZooError(f"no run of track '{board.track.name}' in {place}")
+        raise ZooError(f"no run of track '{name}' in {place}")
+    wanted = list(KINDS) if "all" in kinds else list(dict.fromkeys(kinds))
     folder = place.files.folder or Path()
-    click.echo(f"wrote {board.plot(out or folder / f'{board.track.name}.png')}")
+    problems = []
+    for kind in wanted:
+        default = folder / f"{name}{'' if kind == 'curves' else f'-{kind}'}.png"
+        several = out / f"{kind}.png" if out else default
+        try:
+            click.echo(f"wrote {board.plot(out if out and len(wanted) == 1 else several, kind)}")
+        except ZooError as error:
+            problems.append(error)
+            click.echo(f"zoo: no figure '{kind}': {error}", err=True)
+    if len(problems) == len(wanted):
+        raise problems[0]
 
 
 @leaderboard.command("page")

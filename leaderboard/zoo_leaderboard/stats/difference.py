@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import numpy as np
+
 from zoo_leaderboard.stats.resampling import Scores, by_dataset
 
 ALPHA = 0.05
@@ -55,20 +57,16 @@ def difference(x: Scores, y: Scores) -> Difference:
 
 
 def not_worse(rows: Mapping[str, Scores]) -> set[str]:
-    """The rows that cannot be told from the one with the highest mean: each is compared with it by
-    `difference`, at `ALPHA` over all comparisons (Holm 1979).
+    """The rows whose `difference` to the one with the highest mean is not significant at `ALPHA`,
+    and that one.
 
     Args:
         rows: Per row and dataset, the scores of its runs.
     """
     if not rows:
         return set()
-    zero = {label: [[0.0]] * len(scores) for label, scores in rows.items()}
-    best = max(rows, key=lambda label: difference(rows[label], zero[label]).value)
-    found = {label: difference(rows[best], scores).p_value for label, scores in rows.items()}
-    del found[best]
-    ordered = sorted(found, key=lambda label: found[label])
-    for place, label in enumerate(ordered):
-        if found[label] > ALPHA / (len(ordered) - place):
-            return {best, *ordered[place:]}
-    return {best}
+    means = {
+        label: np.mean([run.mean() for run in by_dataset(scores)]) for label, scores in rows.items()
+    }
+    best = rows[max(means, key=lambda label: means[label])]
+    return {label for label, scores in rows.items() if difference(best, scores).p_value >= ALPHA}

@@ -171,8 +171,6 @@ def _csv_cell(row: Row, dataset: str, board: Board) -> dict[str, Any]:
         **{name: numbers[name] for name in _CSV_NUMBERS},
         **{f"reference_{name}": value for name, value in reference.items()},
         "steps": " ".join(map(str, sorted({run.total_steps for run in entry.runs}))),
-        "tuning_evaluations": " ".join(
-            "unknown" if n is None else str(n) for n in _tuning(entry.runs)
-        ),
+        "tuning_evaluations": tuning,
         "reason": "; ".join(dict.fromkeys(reasons)),
     }

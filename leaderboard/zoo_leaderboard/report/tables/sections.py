@@ -236,8 +236,8 @@ def heading_lines(board: Board) -> list[str]:
         "Tuning: training runs per dataset that the search for the settings spent."
     )
     lines.append(
-        "Bold: not worse than the highest mean of the column, by Welch's test at 5 % over all of "
-        "its comparisons (Holm). Rows with a single seed can be told from nothing."
+        "Bold: cannot be told from the highest mean of the column. Two means are told apart by "
+        "Welch's test at 5 % for each pair; rows with a single seed can be told from nothing."
     )
     if board.common:
         lines.append(

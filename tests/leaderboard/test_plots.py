@@ -1,0 +1,82 @@
+import pytest
+from synthetic import synthetic
+
+from zoo_core import UnknownName, ZooError
+from zoo_leaderboard.board.board import load
+from zoo_leaderboard.report.plots import KINDS, MARKERS, PALETTE, styles
+from zoo_leaderboard.result import Times
+from zoo_leaderboard.store import Store
+from zoo_leaderboard.track import Track
+
+TRACK = Track(name="demo", summary="made up", datasets=["a-v0", "b/c-v1", "d-v0"])
+
+
+def board(folder, *results):
+    store = Store(folder / "runs")
+    for result in results:
+        store.put(result.model_copy(update={"times": Times(training=5.0, finished_at="x")}))
+    return load(store, TRACK, check=False)
+
+
+def results(rows, datasets, seeds):
+    return [
+        synthetic(name, dataset, seed, (0.0, 30.0 * place + seed, 20.0 * place + seed))
+        for place, name in enumerate(rows)
+        for dataset in datasets
+        for seed in range(seeds)
+    ]
+
+
+@pytest.fixture
+def full(tmp_path):
+    return board(tmp_path, *results(["weak", "fair", "<good> & $x$"], ["a-v0", "b/c-v1"], 3))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_figure_is_drawn_and_an_unchanged_board_gives_an_unchanged_file(full, tmp_path, kind):
+    path = full.plot(tmp_path / "deep" / f"{kind}.png", kind)
+    assert path.stat().st_size > 5000
+    again = full.plot(tmp_path / f"{kind}.png", kind)
+    assert again.read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_figures_of_single_runs_and_of_gaps(tmp_path, kind):
+    found = board(
+        tmp_path,
+        *results(["weak", "fair"], ["a-v0"], 1),
+        synthetic("weak", "d-v0", 0),
+        synthetic("fair", "d-v0", 0, failure="no"),
+    )
+    assert found.plot(tmp_path / f"{kind}.png", kind).stat().st_size > 5000
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_figures_without_data_say_what_is_missing(tmp_path, kind):
+    found = board(tmp_path, synthetic("weak", "a-v0", 0, failure="no"))
+    with pytest.raises(ZooError, match="track 'demo'"):
+        found.plot(tmp_path / "x.png", kind)
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_an_unknown_figure_and_an_unknown_ending(full, tmp_path):
+    with pytest.raises(UnknownName, match="did you mean 'curves'"):
+        full.plot(tmp_path / "x.png", "curve")
+    with pytest.raises(ZooError, match="cannot write the figure"):
+        full.plot(tmp_path / "curves.nonsense")
+    assert full.plot(tmp_path / "curves.svg").stat().st_size > 5000
+
+
+def test_a_rows_style_is_stable_and_no_two_share_one():
+    alone = styles(["td3_bc"])
+    together = styles(["td3_bc", "td3_bc"])
+    assert alone == together
+    many = [f"algorithm {i}" for i in range(len(PALETTE) * len(MARKERS))]
+    found = styles(many)
+    assert len(set(found.values())) == len(many)
+    assert len({colour for colour, _ in styles(many[: len(PALETTE)]).values()}) == len(PALETTE)
+
+
+def test_more_rows_than_styles_share_them():
+    many = [f"algorithm {i}" for i in range(3 * len(PALETTE) * len(MARKERS))]
+    assert set(styles(many)) == set(many)
