@@ -34,6 +34,7 @@ def full(tmp_path):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_figure_is_drawn_and_an_unchanged_board_gives_an_unchanged_file(full, tmp_path, kind):
+    assert KINDS[kind].fits(full)
     path = full.plot(tmp_path / "deep" / f"{kind}.png", kind)
     assert path.stat().st_size > 5000
     again = full.plot(tmp_path / f"{kind}.png", kind)
@@ -54,6 +55,7 @@ def test_figures_of_single_runs_and_of_gaps(tmp_path, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_figures_without_data_say_what_is_missing(tmp_path, kind):
     found = board(tmp_path, synthetic("weak", "a-v0", 0, failure="no"))
+    assert not KINDS[kind].fits(found)
     with pytest.raises(ZooError, match="track 'demo'"):
         found.plot(tmp_path / "x.png", kind)
     assert not (tmp_path / "x.png").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,17 +35,26 @@ class Figure:
 def figures_of(board: Board) -> list[Figure]:
     """Those that the board has data for."""
     folder = f"tracks/{slug(board.track.name)}/figures"
-    if not board.runs:
-        return []
     return [
         Figure(
-            path=f"{folder}/curves.png",
-            title="Learning curves",
-            caption="Score against training steps: the mean over seeds, with a band of one "
-            "standard deviation. Dashed: the reference maximum.",
-            alt=f"One panel for each of {len(board.datasets)} datasets with a curve for each "
-            "algorithm; the numbers are in curves.csv.",
-            data="curves.csv",
-            draw=lambda path: plots.learning_curves(board, path),
+            path=f"{folder}/{kind}.png",
+            title=shown.title,
+            caption=shown.caption,
+            alt=f"{shown.title}: {shown.caption} The numbers are in {_DATA[kind]}.",
+            data=_DATA[kind],
+            draw=functools.partial(plots.draw, board, kind=kind),
         )
+        for kind, shown in plots.KINDS.items()
+        if shown.fits(board)
     ]
+
+
+_DATA = {
+    "curves": "curves.csv",
+    "intervals": "table.csv",
+    "profiles": "runs.csv",
+    "improvement": "table.json",
+    "cost": "runs.csv",
+    "heatmap": "table.csv",
+}
+"""The download that holds a figure's numbers."""

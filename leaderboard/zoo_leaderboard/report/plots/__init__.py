@@ -24,18 +24,58 @@ class Kind(NamedTuple):
     """A figure that can be drawn of any board."""
 
     title: str
-    """What it shows, in one line."""
+    caption: str
+    """What it shows, in a sentence or two."""
     figure: Callable[[Board], Figure]
     """Draws it; raises ZooError where the board lacks what it needs."""
+    fits: Callable[[Board], bool]
+    """Whether the board has what it needs."""
+
+
+def _has_aggregates(board: Board) -> bool:
+    return bool(board.aggregates)
 
 
 KINDS = {
-    "curves": Kind("learning curves by dataset", learning_curves),
-    "intervals": Kind("aggregates with their intervals", aggregate_intervals),
-    "profiles": Kind("performance profiles", performance_profiles),
-    "improvement": Kind("probability of improvement", improvement_matrix),
-    "cost": Kind("score against wall time", score_against_time),
-    "heatmap": Kind("scores by algorithm and dataset", score_heatmap),
+    "curves": Kind(
+        "Learning curves",
+        "Score against training steps: the mean over seeds, with a band of one standard deviation. "
+        "Dashed: the reference maximum.",
+        learning_curves,
+        lambda board: bool(board.runs),
+    ),
+    "intervals": Kind(
+        "Aggregates",
+        "Interquartile mean, median, mean, optimality gap and average rank over the common "
+        "datasets, with 95 % stratified bootstrap intervals.",
+        aggregate_intervals,
+        _has_aggregates,
+    ),
+    "profiles": Kind(
+        "Performance profiles",
+        "The share of runs above a score, over the common datasets, with pointwise 95 % bands.",
+        performance_profiles,
+        _has_aggregates,
+    ),
+    "improvement": Kind(
+        "Probability of improvement",
+        "How probable it is that a run of the row beats a run of the column. A dot marks the pairs "
+        "whose means can be told apart.",
+        improvement_matrix,
+        lambda board: len(board.aggregates) > 1,
+    ),
+    "cost": Kind(
+        "Score against wall time",
+        "The mean score over the common datasets against the wall time of a run.",
+        score_against_time,
+        _has_aggregates,
+    ),
+    "heatmap": Kind(
+        "Scores by dataset",
+        "The mean score of every algorithm on every dataset; grey where it has no finished run.",
+        score_heatmap,
+        lambda board: any(board.references.get(run.cell.dataset) for run in board.runs),
+    ),
 }
 
 __all__ = ["KINDS", "MARKERS", "PALETTE", "Kind", "draw", "styles"]
