@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
 
+from zoo_core.errors import ZooError
 from zoo_leaderboard.commands.options import console
 
+if TYPE_CHECKING:
+    from zoo_leaderboard.datasets.reference import Reference
 
-@click.command()
+
+@click.group(invoke_without_command=True)
 @click.option("--remote", is_flag=True, help="Minari's remote datasets too.")
-def datasets(remote: bool) -> None:
-    """List embedded and local datasets: sizes, spaces, reference scores."""
+@click.pass_context
+def datasets(ctx: click.Context, remote: bool) -> None:
+    """List embedded and local datasets, or import one from another library's file."""
+    if ctx.invoked_subcommand is None:
+        _list(remote)
+
+
+def _list(remote: bool) -> None:
+    """Sizes, spaces and reference scores, one line each."""
     from rich.table import Table
     from rich.text import Text
 
@@ -37,3 +53,76 @@ def datasets(remote: bool) -> None:
             last if info.built else Text("-"),
         )
     console().print(table)
+
+
+@datasets.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--id", "id", required=True, help="Of the new dataset, such as mine/hopper-v0.")
+@click.option("--environment", required=True, help="Gymnasium's id, such as Hopper-v5.")
+@click.option(
+    "--argument", "arguments", multiple=True, metavar="NAME=VALUE", help="Of the environment."
+)
+@click.option("--reference-min", type=float, help="The return that counts as 0.")
+@click.option("--reference-max", type=float, help="The return that counts as 100.")
+@click.option("--reference-source", help="Where the two are from.")
+@click.option(
+    "--layout",
+    type=click.Choice(["auto", "d4rl", "d3rlpy", "numpy"]),
+    default="auto",
+    show_default=True,
+)
+@click.option("--replace", is_flag=True, help="Replace an earlier import under this id.")
+def import_command(
+    file: Path,
+    id: str,
+    environment: str,
+    arguments: Sequence[str],
+    reference_min: float | None,
+    reference_max: float | None,
+    reference_source: str | None,
+    layout: Any,
+    replace: bool,
+) -> None:
+    """Bring FILE (D4RL's or d3rlpy's HDF5, or a numpy archive) into Minari's format."""
+    from zoo_leaderboard.datasets.importing import import_file
+
+    done = import_file(
+        file,
+        id,
+        environment,
+        kwargs=dict(map(_argument, arguments)),
+        reference=_reference(reference_min, reference_max, reference_source),
+        layout=layout,
+        replace=replace,
+    )
+    click.echo(
+        f"imported {file} ({done.log.layout}) as {done.id}: {done.episodes:,} episodes, "
+        f"{done.steps:,} transitions"
+    )
+    for count, what in (
+        (done.log.dropped, "cut episodes lost their last transition, whose successor is unknown"),
+        (done.log.repeated, "terminal observations are the one before: the file has none"),
+        (done.log.seams, "times an episode was cut, as its next observation was another's"),
+    ):
+        if count:
+            click.echo(f"  {count:,} {what}")
+
+
+def _argument(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise ZooError(f"--argument takes NAME=VALUE (got '{text}')")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _reference(low: float | None, high: float | None, source: str | None) -> Reference | None:
+    from zoo_leaderboard.datasets.reference import Reference
+
+    if low is None and high is None and source is None:
+        return None
+    if low is None or high is None:
+        raise ZooError("reference scores need both --reference-min and --reference-max")
+    return Reference(low, high, source or "given at import")

@@ -237,7 +237,8 @@ def _write_torchscript(
 ) -> None:
     example = dict(graph.example_inputs[1])
     with _quiet():
-        module = torch.jit.trace(graph.module(), example_kwarg_inputs=example, check_trace=False)
+        trace: Any = torch.jit.trace
+        module = trace(graph.module(), example_kwarg_inputs=example, check_trace=False)
         # Frozen, it leaves the critics at home that the act does not ask.
         frozen = torch.jit.freeze(module.eval())
         torch.jit.save(frozen, str(path), _extra_files={METADATA: json.dumps(metadata)})
@@ -262,7 +263,7 @@ def load_onnx(path: Path) -> Callable[[Inputs], Tensor]:
 def load_torchscript(path: Path) -> Callable[[Inputs], Tensor]:
     """A TorchScript file as a function of its inputs."""
     with _quiet():
-        module = torch.jit.load(str(path))
+        module: Any = torch.jit.load(str(path))  # type: ignore[no-untyped-call]
 
     def run(inputs: Inputs) -> Tensor:
         with torch.no_grad():
@@ -297,7 +298,7 @@ def _check(
         noise = Recorder(generator)
         original = _scaled(scaling, agent.act(observations, noise, act))
         rows = noise.rows(draws)
-        found = exported({"observations": observations, **rows}).double()
+        found = exported(_inputs(observations, rows)).double()
         differences = (found - original).abs()
         wrong = ~(differences <= TOLERANCE * half).all(1)
         if wrong.any():
@@ -311,6 +312,10 @@ def _check(
         undecided += int(wrong.sum())
         worst = max(worst, float(differences[~wrong].max()) if (~wrong).any() else 0.0)
     return worst, sum(BATCHES), undecided
+
+
+def _inputs(observations: Tensor, rows: Mapping[Kind, Tensor]) -> Inputs:
+    return {"observations": observations, **{str(kind): found for kind, found in rows.items()}}
 
 
 def _moves(

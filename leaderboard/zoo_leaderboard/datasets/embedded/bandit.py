@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from zoo_leaderboard.datasets.embedded.builder import Builder, Episode
+from zoo_leaderboard.datasets.embedded.builder import Builder
 from zoo_leaderboard.datasets.environment import Environment
 from zoo_leaderboard.datasets.reference import Reference
+from zoo_leaderboard.datasets.writing import Episode
 
 EPISODES = 2_000
 """One step each, a quarter of them in each mode."""

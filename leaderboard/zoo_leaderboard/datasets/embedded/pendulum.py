@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_leaderboard.datasets.embedded.builder import Builder, Episode
+from zoo_leaderboard.datasets.embedded.builder import Builder
 from zoo_leaderboard.datasets.environment import Environment
 from zoo_leaderboard.datasets.reference import Reference
+from zoo_leaderboard.datasets.writing import Episode
 
 EPISODES = 300
 """Of 200 steps each, which is Pendulum's time limit."""

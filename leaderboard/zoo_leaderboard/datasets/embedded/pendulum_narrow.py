@@ -11,9 +11,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_leaderboard.datasets.embedded.builder import Builder, Episode
+from zoo_leaderboard.datasets.embedded.builder import Builder
 from zoo_leaderboard.datasets.embedded.pendulum import BUILDER as MIXED
 from zoo_leaderboard.datasets.embedded.pendulum import ENVIRONMENT, controller, episode
+from zoo_leaderboard.datasets.writing import Episode
 
 EPISODES = 100
 """Of 200 steps each, which is Pendulum's time limit."""

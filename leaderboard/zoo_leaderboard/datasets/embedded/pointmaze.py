@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_leaderboard.datasets.embedded.builder import Builder, Episode
+from zoo_leaderboard.datasets.embedded.builder import Builder
 from zoo_leaderboard.datasets.environment import Environment
 from zoo_leaderboard.datasets.reference import Reference
+from zoo_leaderboard.datasets.writing import Episode
 
 STEPS = 50_000
 """Transitions, about; the last episode ends at a goal."""
