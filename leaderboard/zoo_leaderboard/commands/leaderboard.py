@@ -277,3 +277,50 @@ def page_command(tracks: Sequence[str], store: str | None, out: Path) -> None:
 
     done = publish(out, store, tracks, tell=lambda line: click.echo(f"zoo: {line}", err=True))
     click.echo(f"{out / 'index.html'}: {done}")
+
+
+@leaderboard.command("verify")
+@TRACK
+@STORE
+@click.option("--sample", type=click.IntRange(1), default=3, show_default=True, help="Runs.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the choice.")
+@click.option("--workers", type=click.IntRange(1), help="Jobs at a time.  [default: by cores]")
+def verify_command(
+    track: str, store: str | None, sample: int, seed: int, workers: int | None
+) -> None:
+    """Make a sample of finished runs again and compare.
+
+    Bit for bit on the record's machine and versions; elsewhere the score must lie in the interval
+    of the cell's seeds. The exit code is 1 when a run differs or fails.
+    """
+    from zoo_leaderboard.audit.verify import verify
+    from zoo_leaderboard.running.progress import choose_display
+
+    with choose_display(console(), sample) as display:
+        checked = verify(track, store, sample=sample, seed=seed, workers=workers, display=display)
+    for found in checked:
+        again = "-" if found.again is None else f"{found.again:.1f}"
+        note = f" ({found.note})" if found.note else ""
+        scores = f"score {found.run.score:.1f}, again {again}"
+        click.echo(f"{found.verdict:8}  {found.run.cell}: {scores}{note}")
+    if not all(found.ok for found in checked):
+        click.get_current_context().exit(1)
+
+
+@leaderboard.command("compare")
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@TRACK
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["markdown", "json"]),
+    default="markdown",
+    show_default=True,
+)
+@OUT
+def compare_command(a: str, b: str, track: str, style: str, out: Path | None) -> None:
+    """Show what changed between the stores A and B, and whether it is noise."""
+    from zoo_leaderboard.audit.compare import compare, render
+
+    write(render(compare(a, b, track), style), out)

@@ -9,7 +9,7 @@ generator of its own.
 """
 
 from zoo_leaderboard.stats.aggregates import Aggregates, aggregates, mean, standard_deviation
-from zoo_leaderboard.stats.difference import ALPHA, Difference, difference, not_worse
+from zoo_leaderboard.stats.difference import ALPHA, Difference, difference, not_worse, significant
 from zoo_leaderboard.stats.improvement import improves, probability_of_improvement
 from zoo_leaderboard.stats.profiles import Profile, performance_profile
 from zoo_leaderboard.stats.ranks import average_ranks
@@ -30,5 +30,6 @@ __all__ = [
     "not_worse",
     "performance_profile",
     "probability_of_improvement",
+    "significant",
     "standard_deviation",
 ]

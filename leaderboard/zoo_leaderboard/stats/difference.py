@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -70,3 +70,14 @@ def not_worse(rows: Mapping[str, Scores]) -> set[str]:
     }
     best = rows[max(means, key=lambda label: means[label])]
     return {label for label, scores in rows.items() if difference(best, scores).p_value >= ALPHA}
+
+
+def significant(p_values: Sequence[float]) -> list[bool]:
+    """Which of several tests are significant at `ALPHA` together (Holm 1979): the probability of
+    any false one is at most `ALPHA`."""
+    found = [False] * len(p_values)
+    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        if p_values[place] > ALPHA / (len(p_values) - rank):
+            break
+        found[place] = True
+    return found

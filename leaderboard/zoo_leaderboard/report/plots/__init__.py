@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from zoo_core.errors import UnknownName, ZooError
 from zoo_leaderboard.board.board import Board
-from zoo_leaderboard.report.plots.cost import score_against_time
+from zoo_leaderboard.report.plots.cost import has_times, score_against_time
 from zoo_leaderboard.report.plots.curves import learning_curves
 from zoo_leaderboard.report.plots.heatmap import score_heatmap
 from zoo_leaderboard.report.plots.improvement import improvement_matrix
@@ -68,7 +68,7 @@ KINDS = {
         "Score against wall time",
         "The mean score over the common datasets against the wall time of a run.",
         score_against_time,
-        _has_aggregates,
+        has_times,
     ),
     "heatmap": Kind(
         "Scores by dataset",

@@ -22,12 +22,13 @@ def score_against_time(board: Board) -> Figure:
     import matplotlib.pyplot as plt
     from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 
-    if not board.aggregates:
-        raise ZooError(f"track '{board.track.name}' has no dataset that every row has finished")
+    if not has_times(board):
+        raise ZooError(
+            f"track '{board.track.name}' has no dataset that every row has finished, or its "
+            "records have no times"
+        )
     labels = [row.label for row in board.rows if row.label in board.aggregates]
     seconds = {label: _seconds(board, label) for label in labels}
-    if not all(value > 0 for value in seconds.values()):
-        raise ZooError(f"the records of track '{board.track.name}' have no wall times")
     figure, panel = plt.subplots(figsize=(8.0, 4.8), layout="constrained")
     for label, (colour, marker) in styles(labels).items():
         found = board.aggregates[label].mean
@@ -54,6 +55,11 @@ def score_against_time(board: Board) -> Figure:
     shown = f"over {covered(board)}; bars: 95 % bootstrap intervals over seeds"
     figure.suptitle(title(board, shown), fontsize="medium")
     return figure
+
+
+def has_times(board: Board) -> bool:
+    """Whether there are aggregates, and wall times of every row in them."""
+    return bool(board.aggregates) and all(_seconds(board, x) > 0 for x in board.aggregates)
 
 
 def _seconds(board: Board, label: str) -> float:

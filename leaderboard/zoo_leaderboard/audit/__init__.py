@@ -1,0 +1,1 @@
+"""Whether results hold: runs made again, and stores held against each other."""
