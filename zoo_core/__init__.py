@@ -95,6 +95,7 @@ from zoo_core.specs import (
     Update,
     Windows,
 )
+from zoo_core.tracking import TrackedRun, Tracker, TrackerSpec
 from zoo_core.training import Log, Preparing, Trainer
 from zoo_core.version import SEMANTICS, __version__
 
@@ -148,6 +149,9 @@ __all__ = [
     "Space",
     "Stage",
     "Term",
+    "TrackedRun",
+    "Tracker",
+    "TrackerSpec",
     "Trainer",
     "Transitions",
     "UnknownName",

@@ -6,6 +6,7 @@ import click
 import pluggy
 
 from zoo_core.specs import AlgorithmSpec, CriticSpec, LossSpec, SamplerSpec
+from zoo_core.tracking import TrackerSpec
 
 hookspec = pluggy.HookspecMarker("zoo")
 hookimpl = pluggy.HookimplMarker("zoo")
@@ -32,6 +33,12 @@ def zoo_losses() -> Iterable[LossSpec]:
 @hookspec
 def zoo_algorithms() -> Iterable[AlgorithmSpec]:
     """Algorithms that the leaderboard ranks."""
+    return ()
+
+
+@hookspec
+def zoo_trackers() -> Iterable[TrackerSpec]:
+    """Trackers that take the curves of runs, such as TensorBoard's event files."""
     return ()
 
 

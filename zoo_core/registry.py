@@ -23,6 +23,7 @@ from zoo_core import hookspecs
 from zoo_core.config import Config
 from zoo_core.errors import UnknownName
 from zoo_core.specs import AlgorithmSpec, CriticSpec, LossSpec, SamplerSpec
+from zoo_core.tracking import TrackerSpec
 
 GROUP = "zoo"
 ONLY_VARIABLE = "ZOO_PLUGINS"
@@ -72,6 +73,7 @@ class Registry:
     critics: dict[str, Registered[CriticSpec]] = field(default_factory=dict)
     losses: dict[str, Registered[LossSpec]] = field(default_factory=dict)
     algorithms: dict[str, Registered[AlgorithmSpec]] = field(default_factory=dict)
+    trackers: dict[str, Registered[TrackerSpec]] = field(default_factory=dict)
     commands: dict[str, Registered[click.Command]] = field(default_factory=dict)
     plugins: list[Plugin] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -94,6 +96,10 @@ class Registry:
     def loss(self, name: str) -> LossSpec:
         """The loss of that name."""
         return self._find("loss", self.losses, name).spec
+
+    def tracker(self, name: str) -> TrackerSpec:
+        """The tracker of that name."""
+        return self._find("tracker", self.trackers, name).spec
 
     def _find(self, kind: str, table: Mapping[str, Registered[T]], name: str) -> Registered[T]:
         if name not in table:
@@ -154,6 +160,7 @@ class Registry:
             "critic": [self.critics, self.samplers],
             "loss": [self.losses],
             "algorithm": [self.algorithms],
+            "tracker": [self.trackers],
             "command": [self.commands],
         }
         for table in tables[kind]:
@@ -179,6 +186,7 @@ HOOKS: dict[str, tuple[str, Any]] = {
     "zoo_critics": ("critic", CriticSpec),
     "zoo_losses": ("loss", LossSpec),
     "zoo_algorithms": ("algorithm", AlgorithmSpec),
+    "zoo_trackers": ("tracker", TrackerSpec),
     "zoo_commands": ("command", click.Command),
 }
 """Each hook's kind of thing and the type that it must give."""

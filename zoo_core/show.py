@@ -52,6 +52,7 @@ def plugins_page(registry: Registry, with_traceback: bool = False) -> str:
                 registry.samplers,
                 registry.critics,
                 registry.losses,
+                registry.trackers,
                 registry.commands,
             )
             for name, entry in kind.items()

@@ -48,6 +48,8 @@ class Job(Record):
     """Training runs that the search for the settings spent on the dataset; None: not known."""
     device: str = "cpu"
     threads: int = 1
+    trackers: tuple[str, ...] = ()
+    """The names of those that take its curves."""
 
     def recipe(self, registry: Registry | None = None) -> Recipe:
         """The algorithm as this job runs it."""

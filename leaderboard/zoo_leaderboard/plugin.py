@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import click
 
-from zoo_core import hookimpl
+from zoo_core import TrackerSpec, hookimpl
 
 
 @hookimpl
@@ -15,3 +15,11 @@ def zoo_commands() -> Iterable[click.Command]:
     from zoo_leaderboard.commands import COMMANDS
 
     return COMMANDS
+
+
+@hookimpl
+def zoo_trackers() -> Iterable[TrackerSpec]:
+    """Those of `zoo_leaderboard.trackers`: `tensorboard` and `mlflow`."""
+    from zoo_leaderboard.trackers import TRACKERS
+
+    return TRACKERS

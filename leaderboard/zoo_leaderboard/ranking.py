@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from zoo_core import registry
 from zoo_leaderboard.planning import Planned, Tell, Variant, plan, review
 from zoo_leaderboard.running.limits import RETRIES, UNLIMITED, Limits
 from zoo_leaderboard.running.memory import parse_size
 from zoo_leaderboard.running.progress import Display
 from zoo_leaderboard.running.runner import Summary, run_planned
+from zoo_leaderboard.running.tracking import chosen
 from zoo_leaderboard.store import Store
 from zoo_leaderboard.track import Track, load_track
 
@@ -26,12 +28,14 @@ def prepare(
     store: Store | Path | str | None = None,
     device: str = "cpu",
     threads: int = 1,
+    trackers: Sequence[str] = (),
     tell: Tell = lambda line: None,
 ) -> list[Planned]:
     """The plan of a track and what the store has of it; changes nothing.
 
-    See `zoo_leaderboard.planning.plan` for the arguments.
+    See `run` for the arguments.
     """
+    told = {"trackers": chosen(trackers, registry.installed())}
     loaded = track if isinstance(track, Track) else load_track(track)
     jobs = plan(
         loaded,
@@ -44,6 +48,7 @@ def prepare(
         threads=threads,
         tell=tell,
     )
+    jobs = [job.model_copy(update=told) for job in jobs]
     return review(jobs, store if isinstance(store, Store) else Store(store))
 
 
@@ -91,6 +96,7 @@ def run(
     time_limit: float | None = None,
     memory_limit: int | str | None = None,
     retries: int = RETRIES,
+    trackers: Sequence[str] = (),
     display: Display | None = None,
     tell: Tell = lambda line: None,
 ) -> Summary:
@@ -111,6 +117,7 @@ def run(
         time_limit: Seconds a job may take in this run.
         memory_limit: Bytes, or a size such as `4GiB`, that a job and what it starts may hold.
         retries: How often a job whose process is killed from outside starts again within the run.
+        trackers: Names of those that take the jobs' curves, such as `tensorboard`.
         display: Told of the progress; none for silence.
         tell: Told of datasets that are built or fetched, and of the track's that cannot be had.
 
@@ -131,6 +138,7 @@ def run(
         store=store,
         device=device,
         threads=threads,
+        trackers=trackers,
         tell=tell,
     )
     return carry_out(

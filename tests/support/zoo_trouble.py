@@ -1,12 +1,14 @@
 """A third party's plugin whose algorithms misbehave on purpose, each in its own way."""
 
 import ctypes
+import functools
 import os
 import random
 import signal
 import sys
 import time
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -24,6 +26,7 @@ from zoo_core import (
     Sampler,
     Stage,
     Term,
+    TrackerSpec,
     Transitions,
     Update,
     drawn_actions,
@@ -163,6 +166,50 @@ KINDS = (
     *("steady", "raises", "exits", "quits", "killed", "crashes", "hangs", "diverges"),
     *("forks", "chatters", "devours", "reseeds"),
 )
+
+
+class Bad:
+    """A tracker that raises at one of its moments."""
+
+    def __init__(self, when, run):
+        self.when = when
+        self.at("build")
+
+    def at(self, moment):
+        if self.when == moment:
+            raise RuntimeError("made up\nand a second line")
+        if self.when == "exits" and moment == "scalars":
+            sys.exit("made up")
+
+    def scalars(self, step, values):
+        self.at("scalars")
+
+    def ended(self, failure):
+        self.at("ended")
+
+
+class Keeps:
+    """A tracker that remembers what it was told."""
+
+    all: ClassVar[list] = []
+
+    def __init__(self, run):
+        self.run, self.told, self.end = run, [], None
+        self.all.append(self)
+
+    def scalars(self, step, values):
+        self.told.append((step, values))
+
+    def ended(self, failure):
+        self.end = failure
+
+
+@hookimpl
+def zoo_trackers():
+    moments = ("build", "scalars", "ended", "exits")
+    yield from (TrackerSpec(f"bad_{when}", functools.partial(Bad, when)) for when in moments)
+    yield TrackerSpec("keeps", Keeps)
+    yield TrackerSpec("absent", Keeps, needs=("no_such_module",), install="x[y]")
 
 
 @hookimpl

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo_core.errors import ZooError
-from zoo_leaderboard.commands.options import DEVICE, OUT, SETTINGS, STORE, TRACK, console, write
+from zoo_leaderboard.commands.options import (
+    DEVICE,
+    OUT,
+    SETTINGS,
+    STORE,
+    TRACK,
+    TRACKER,
+    console,
+    write,
+)
 
 if TYPE_CHECKING:
     from zoo_leaderboard.board.board import Board
@@ -40,6 +49,7 @@ def leaderboard() -> None:
 @DEVICE
 @click.option("--workers", type=click.IntRange(1), help="Jobs at a time.  [default: by cores]")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Per job.")
+@TRACKER
 @click.option("--retry-failed", is_flag=True, help="Failed and damaged cells too.")
 @click.option("--time-limit", type=click.FloatRange(1), metavar="SECONDS", help="Of a job.")
 @click.option("--memory-limit", metavar="SIZE", help="Of a job, such as 4GiB.  [default: none]")
@@ -62,6 +72,7 @@ def run_command(
     device: str,
     workers: int | None,
     threads: int,
+    trackers: Sequence[str],
     retry_failed: bool,
     time_limit: float | None,
     memory_limit: str | None,
@@ -96,6 +107,7 @@ def run_command(
         store=place,
         device=device,
         threads=threads,
+        trackers=trackers,
         tell=lambda line: click.echo(f"zoo: {line}", err=True),
     )
     jobs = to_run(planned, retry_failed)

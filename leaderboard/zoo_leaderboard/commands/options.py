@@ -24,6 +24,15 @@ STORE = click.option(
 TRACK = click.option(
     "--track", default="demo", show_default=True, help="A track's name, or the path of a TOML file."
 )
+TRACKER = click.option(
+    "--tracker",
+    "trackers",
+    multiple=True,
+    metavar="NAME",
+    default=("tensorboard",),
+    show_default=True,
+    help="Where curves go while it trains, such as mlflow; several times for several; none.",
+)
 OUT = click.option(
     "--out", type=click.Path(path_type=Path), help="Write to this file instead of the terminal."
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo_leaderboard.commands.options import DEVICE, SETTINGS
+from zoo_leaderboard.commands.options import DEVICE, SETTINGS, TRACKER
 
 if TYPE_CHECKING:
     from zoo_leaderboard.running.execution import Progress
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--episodes", type=click.IntRange(1), default=10, show_default=True)
 @click.option("--evaluations", type=click.IntRange(1, 100), default=10, show_default=True)
 @click.option("--threads", type=click.IntRange(1), help="Of torch.")
+@TRACKER
 def train(
     algorithm: str,
     dataset: str,
@@ -36,6 +37,7 @@ def train(
     episodes: int,
     evaluations: int,
     threads: int | None,
+    trackers: Sequence[str],
 ) -> None:
     """Train ALGORITHM on DATASET (an id, or a sum such as A+0.5*B) and evaluate it.
 
@@ -56,6 +58,7 @@ def train(
         episodes=episodes,
         evaluations=evaluations,
         threads=threads,
+        trackers=trackers,
         report=shown,
     )
     result = run.result

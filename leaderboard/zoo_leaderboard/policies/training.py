@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from zoo_core import Agent
+from zoo_core import registry as registry_module
 from zoo_core.errors import ZooError
 from zoo_core.registry import Registry
 from zoo_core.training import usable_device
 from zoo_leaderboard.planning import Job, single
 from zoo_leaderboard.result import Protocol, Result
 from zoo_leaderboard.running.execution import Place, Report, execute
+from zoo_leaderboard.running.tracking import chosen
 from zoo_leaderboard.store import Damaged, default_root, is_url, read, write_atomically
 
 RECORD = "result.json"
@@ -62,6 +64,7 @@ def train(
     episodes: int = 10,
     evaluations: int = 10,
     threads: int | None = None,
+    trackers: Sequence[str] = (),
     report: Report = lambda progress: None,
     registry: Registry | None = None,
 ) -> Trained:
@@ -81,6 +84,7 @@ def train(
         episodes: Per evaluation.
         evaluations: After the one before training, evenly spaced.
         threads: Of torch; none for as many as it would use.
+        trackers: Names of those that take its curves, such as `tensorboard`.
         report: Told of the progress.
         registry: What is registered; none for the installed plugins.
 
@@ -90,6 +94,7 @@ def train(
         Diverged: the training is no longer finite.
     """
     usable_device(device)
+    tracked = chosen(trackers, registry or registry_module.installed())
     job = single(
         algorithm,
         dataset,
@@ -107,7 +112,9 @@ def train(
         return Trained(folder, before, True)
     check_folder(folder)
     work = folder / "unfinished"
-    result = execute(job, Place(folder / AGENT, work), report, registry=registry)
+    place = Place(folder / AGENT, work, folder / "trackers")
+    job = job.model_copy(update={"trackers": tracked})
+    result = execute(job, place, report, registry=registry)
     write_atomically(folder / RECORD, result.model_dump_json(indent=1) + "\n")
     _clear(work)
     return Trained(folder, result, False)

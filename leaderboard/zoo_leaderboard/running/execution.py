@@ -48,10 +48,13 @@ from zoo_leaderboard.result import (
 from zoo_leaderboard.running.costs import Costs, parameters_of
 from zoo_leaderboard.running.diagnosing import diagnosed, of_agent
 from zoo_leaderboard.running.evaluation import Act, Evaluator, evaluation_steps
+from zoo_leaderboard.running.tracking import Trackers
 from zoo_leaderboard.store import write_atomically
 
 CHECKPOINT_SECONDS = 30.0
 """Between checkpoints, beside those at every evaluation."""
+TRACKED_SECONDS = 5.0
+"""Between what trackers are told, beside evaluations and the ends of stages."""
 REPORT_SECONDS = 0.5
 """Between progress reports; the steps between are measured, never part of the result."""
 MEASURED_STEPS = 100
@@ -72,6 +75,10 @@ class Place(NamedTuple):
     """The policy at its last step."""
     work: Path
     """A folder for the checkpoint and the evaluations so far."""
+    trackers: Path | None = None
+    """A folder that holds one for each tracker; none for no tracker."""
+    path: str = ""
+    """The run's place in a tracker's folder."""
 
 
 class Progress(Record):
@@ -119,11 +126,13 @@ class _Run:
     times: dict[str, float]
     attempts: int
     progress: Progress
+    trackers: Trackers
     training: list[Measured] = field(default_factory=list)
     diagnostics: list[Diagnosed] = field(default_factory=list)
     costs: Costs = field(default_factory=Costs)
     saved_at: float = field(default_factory=time.perf_counter)
     told_at: float = 0.0
+    tracked_at: float = 0.0
 
     @property
     def reference(self) -> ReferenceScores | None:
@@ -160,12 +169,36 @@ class _Run:
         self.times["evaluation"] += episodes.seconds
         found = Evaluation(step=step, act=name, **episodes._asdict())
         self.evaluations.append(found)
+        self.trackers.scalars(step, self._curves(found))
+
+    def _curves(self, found: Evaluation) -> dict[str, float]:
+        """An evaluation's points, by the names of their curves."""
+        mean = found.mean_return
+        score = mean if self.reference is None else self.reference.normalized(mean)
+        length = sum(found.lengths) / len(found.lengths)
+        prefix = "evaluation"
+        if found.act != headline_of(self.recipe):
+            prefix += f"/{found.act}"
+        return {f"{prefix}/score": score, f"{prefix}/return": mean, f"{prefix}/length": length}
+
+    def track(self, goal: bool) -> None:
+        """Tells the trackers of the last steps: at a goal, and else now and then."""
+        now = time.perf_counter()
+        if not goal and now - self.tracked_at < TRACKED_SECONDS:
+            return
+        self.tracked_at = now
+        told = {f"train/{name}": value for name, value in self.progress.metrics.items()}
+        told["train/steps_per_second"] = self.progress.steps_per_second
+        self.trackers.scalars(self.progress.step, told)
 
     def diagnose(self, look: Callable[[], Diagnosed]) -> None:
         """Keeps a diagnosis; its time counts with the evaluations."""
         began = time.perf_counter()
-        self.diagnostics.append(look())
+        found = look()
+        self.diagnostics.append(found)
         self.times["evaluation"] += time.perf_counter() - began
+        curves = {f"diagnostics/{name}": value for name, value in found.values.items()}
+        self.trackers.scalars(found.step, curves)
 
     def last_score(self) -> float:
         """Of the last evaluation by the headline act."""
@@ -247,8 +280,12 @@ def execute(
         times={"training": 0.0, "evaluation": 0.0, "setup": 0.0},
         attempts=1,
         progress=Progress(total_steps=job.total_steps),
+        trackers=Trackers(job, registry, place.trackers, place.path),
     )
-    with Evaluator(dataset.make_env, job.ingredients.protocol, job.device) as evaluator:
+    with (
+        run.trackers,
+        Evaluator(dataset.make_env, job.ingredients.protocol, job.device) as evaluator,
+    ):
         if recipe.external:
             _external(run, evaluator, started)
         else:
@@ -276,6 +313,7 @@ def _train(run: _Run, evaluator: Evaluator, started: float) -> None:
     run.times["setup"] += time.perf_counter() - started
     run.costs = run.costs.model_copy(update={"parameters": parameters_of(trainer.agent())})
     run.tell(step=trainer.step, resumed=trainer.step > 0)
+    run.trackers.start(trainer.step)
     headline, others = recipe.acts[0].name, [act.name for act in recipe.acts[1:]]
     done = {e.step for e in run.evaluations}
     evaluated = evaluation_steps(job.total_steps, job.ingredients.protocol)
@@ -339,6 +377,7 @@ def _advance(run: _Run, trainer: Trainer, goal: int) -> None:
             preparing="",
             prepared=0.0,
         )
+        run.track(goal=trainer.step == goal)
         # Doubling finds the length of a stretch without one slow first step misleading it.
         wanted = max(1, int(steps * REPORT_SECONDS / max(seconds, 1e-9)))
         stretch = min(2 * stretch, wanted)
@@ -413,6 +452,7 @@ def _external(run: _Run, evaluator: Evaluator, started: float) -> None:
     assert recipe.algorithm.fit is not None
     run.times["setup"] = time.perf_counter() - started
     run.tell()
+    run.trackers.start(0)
     began = time.perf_counter()
     policy = recipe.algorithm.fit(recipe.config, run.dataset.data, job.cell.seed, job.device)
     run.times["training"] = time.perf_counter() - began

@@ -25,6 +25,7 @@ from zoo_leaderboard.running.execution import (
     failed,
     forget,
 )
+from zoo_leaderboard.running.tracking import run_path
 from zoo_leaderboard.store import Damaged, Store
 
 DONE = 0
@@ -85,7 +86,12 @@ def _hold(job: Job, store: Store, seen: str, report: Report) -> int:
             if made.status == "finished":
                 store.clear(job.key)
             return DONE
-        place = Place(store.agent_path(job.cell, job.key), store.unfinished(job.key))
+        place = Place(
+            store.agent_path(job.cell, job.key),
+            store.unfinished(job.key),
+            store.scratch / "trackers",
+            run_path(job),
+        )
         if isinstance(found, Result) and _diverged(found):
             # It would only come again from the checkpoint that was kept for whoever looks into it.
             forget(place.work)
