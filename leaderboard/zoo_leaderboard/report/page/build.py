@@ -113,7 +113,12 @@ class _Pages:
         board = ranking.board
         figures = figures_of(board)
         downloads = downloads_of(board, compared=bool(ranking.compared))
-        shows = digest(self._code, board.track, [self._entries(board, row) for row in board.rows])
+        entries = {
+            (row.label, dataset): digest(row.settings, row.entry(dataset))
+            for row in board.rows
+            for dataset in board.datasets
+        }
+        shows = digest(self._code, board.track, entries)
         if ranking.definition:
             self.site.add_text(names.track_file(ranking.name, ranking.source), ranking.definition)
         self._page(
@@ -139,6 +144,7 @@ class _Pages:
             self._published(ranking)
         for row in board.rows:
             self._row(ranking, row)
+            self._cells(ranking, row, entries)
 
     def _published(self, ranking: Ranking) -> None:
         self._page(
@@ -150,24 +156,28 @@ class _Pages:
         )
 
     def _row(self, ranking: Ranking, row: Row) -> None:
-        board, known = ranking.board, self.abouts[row.algorithm]
-        cells = [cell_view(board, row, dataset) for dataset in board.datasets]
+        board = ranking.board
         self._page(
             "row.html",
             names.row_page(ranking.name, row.label),
             ranking=ranking,
             row=row,
-            about=known,
-            cells=cells,
+            about=self.abouts[row.algorithm],
+            cells=[cell_view(board, row, dataset) for dataset in board.datasets],
             alike=_not_told_apart(board, row.label),
         )
-        track = digest(self._code, board.track, known.defaults, len(self.rankings))
-        for cell in cells:
-            if cell.opens:
+
+    def _cells(self, ranking: Ranking, row: Row, entries: dict[tuple[str, str], str]) -> None:
+        board, known = ranking.board, self.abouts[row.algorithm]
+        tracks = [other.name for other in self.rankings]
+        shared = digest(self._code, board.track, known.defaults, tracks, row.label)
+        for dataset in board.datasets:
+            view = cell_view(board, row, dataset)
+            if view.opens:
                 self.site.add(
-                    names.cell_page(ranking.name, row.label, cell.dataset),
-                    digest(track, row.label, row.settings, row.entry(cell.dataset), cell),
-                    partial(self._cell, ranking, row, cell.dataset),
+                    names.cell_page(ranking.name, row.label, dataset),
+                    digest(shared, entries[row.label, dataset], view),
+                    partial(self._cell, ranking, row, dataset),
                 )
 
     def _cell(self, ranking: Ranking, row: Row, dataset: str) -> str:
@@ -194,12 +204,9 @@ class _Pages:
             sources=shared(runs, "sources"),
             machines=shared(runs, "machine"),
             versions=shared(runs, "versions"),
-            spreads=spreads(row.entry(dataset)),
-            acts=acts_of(row.entry(dataset)),
+            spreads=spreads(runs),
+            acts=acts_of(runs),
         )
-
-    def _entries(self, board: Board, row: Row) -> str:
-        return digest(row.label, [(d, row.entry(d)) for d in board.datasets])
 
     @cached_property
     def _code(self) -> str:

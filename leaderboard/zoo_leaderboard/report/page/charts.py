@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -39,6 +40,9 @@ class Chart:
     lines: list[Line]
     x_ticks: list[tuple[float, str]]
     y_ticks: list[tuple[float, str]]
+    """Places with their labels."""
+    grid: str
+    """The lines of the ticks of y, as an SVG path."""
     perfect: float | None
     """The height of the reference maximum, where it is in sight."""
     y_label: str
@@ -57,7 +61,7 @@ def chart(curves: Sequence[tuple[Kind, Curve]], *, normalised: bool, name: str) 
         return None
     steps, scores = [step for step, _ in points], [score for _, score in points]
     x_ticks = _ticks(0.0, float(max(steps)), 5)
-    y_ticks = _ticks(min(0.0, *scores) if normalised else min(scores), max(scores), 4)
+    y_ticks = _ticks(min(0.0, *scores) if normalised else min(scores), max(scores), 5)
     x_scale = _scale(0.0, max(x_ticks[-1], max(steps)), LEFT, WIDTH - RIGHT)
     y_scale = _scale(y_ticks[0], y_ticks[-1], HEIGHT - BOTTOM, TOP)
     lines = [
@@ -70,6 +74,7 @@ def chart(curves: Sequence[tuple[Kind, Curve]], *, normalised: bool, name: str) 
         lines=lines,
         x_ticks=[(x_scale(tick), thousands(round(tick))) for tick in x_ticks],
         y_ticks=[(y_scale(tick), _tick_text(tick, y_ticks)) for tick in y_ticks],
+        grid="".join(f"M{LEFT} {y_scale(tick):g}H{WIDTH - RIGHT}" for tick in y_ticks),
         perfect=y_scale(PERFECT) if seen else None,
         y_label="score" if normalised else "return",
     )
@@ -85,12 +90,14 @@ def mean_curve(curves: Sequence[Curve]) -> list[tuple[int, float]]:
 
 
 def _ticks(low: float, high: float, count: int) -> list[float]:
-    from matplotlib.ticker import MaxNLocator
-
+    """Round numbers from below `low` to above `high`, about `count` of them."""
     if high <= low:
         high = low + max(1.0, abs(low))
-    found = MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
-    return [float(tick) for tick in found]
+    rough = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if power * factor >= rough)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [step * number for number in range(first, last + 1)]
 
 
 class _scale:

@@ -35,7 +35,7 @@ def command(board: Board, source: str, row: Row | None = None, dataset: str | No
         words += ["--set", f"{path}={_value(value)}"]
     entries = [row.entry(d) for d in datasets]
     words += ["--seeds", numbers(seed for entry in entries for seed in _seeds(entry))]
-    words += _place([run for entry in entries for run in entry.runs])
+    words += _place([run for entry in entries for run in list(entry.finished.values())[:1]])
     return shlex.join(words)
 
 
@@ -53,8 +53,9 @@ def _value(value: Any) -> str:
 def _place(runs: Sequence[RunSummary]) -> list[str]:
     """The device and threads of the runs, where they are all the same and not the defaults."""
     words: list[str] = []
+    machines = [run.machine for run in runs]
     for option, default in (("device", "cpu"), ("threads", "1")):
-        found = {run.machine.get(option, default) for run in runs}
+        found = {machine.get(option, default) for machine in machines}
         if len(found) == 1 and found != {default}:
             words += [f"--{option}", *found]
     return words

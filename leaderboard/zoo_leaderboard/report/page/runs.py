@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo_core.show import value_text
-from zoo_leaderboard.board.board import Board, Entry, Row
-from zoo_leaderboard.board.summary import RunSummary
+from zoo_leaderboard.board.board import Board, Row
+from zoo_leaderboard.board.summary import Details, RunSummary
 from zoo_leaderboard.report.page.about import About
 from zoo_leaderboard.report.page.charts import Chart, Kind, chart, mean_curve
 from zoo_leaderboard.report.page.texts import numbers
@@ -26,6 +26,7 @@ class Run:
 
     state: str
     summary: RunSummary
+    details: Details
     record: Result | None
     """None where the file is gone or damaged since."""
     note: str
@@ -96,9 +97,10 @@ def runs_of(board: Board, row: Row, dataset: str) -> list[Run]:
     records = dict(board.store.read_all([run.name for _, run, _ in found]))
 
     def made(state: str, run: RunSummary, note: str) -> Run:
-        record = records.get(run.name)
-        curve = chart([(_kind(state), run.curve)], normalised=normalised, name=f"seed {run.seed}")
-        return Run(state, run, record if isinstance(record, Result) else None, note, curve)
+        record, details = records.get(run.name), run.details
+        curves = [(_kind(state), details.curve)]
+        curve = chart(curves, normalised=normalised, name=f"seed {run.seed}")
+        return Run(state, run, details, record if isinstance(record, Result) else None, note, curve)
 
     return [made(*item) for item in sorted(found, key=lambda item: item[1].seed)]
 
@@ -109,8 +111,8 @@ def _kind(state: str) -> Kind:
 
 def together(runs: Iterable[Run], normalised: bool) -> Chart | None:
     """The curves of all runs in one chart, with the mean of those that hold."""
-    holding = [run.summary.curve for run in runs if run.state == "finished"]
-    stale = [run.summary.curve for run in runs if run.state == "stale"]
+    holding = [run.details.curve for run in runs if run.state == "finished"]
+    stale = [run.details.curve for run in runs if run.state == "stale"]
     curves: list[tuple[Kind, Any]] = []
     if len(holding) + len(stale) <= MOST_CURVES:
         curves = [("stale", curve) for curve in stale] + [("run", curve) for curve in holding]
@@ -167,25 +169,28 @@ def _origin(path: str, value: Any, about: About, row: Row, track: Mapping[str, A
     return FOLLOWS if path in about.defaults else "no such setting now"
 
 
-def spreads(entry: Entry) -> list[Spread]:
+def spreads(runs: Iterable[Run]) -> list[Spread]:
     """The last metrics of the training and the last diagnostics over the finished runs."""
     values: dict[tuple[str, str], list[float]] = {}
-    for run in entry.finished.values():
-        for stage, metrics in run.metrics.items():
-            for name, value in metrics.items():
-                values.setdefault((f"stage {stage}", name), []).append(value)
-        for name, value in run.diagnostics.items():
-            values.setdefault(("diagnostics", name.replace("_", " ")), []).append(value)
-    return [
-        Spread(group, name, mean(found), min(found), max(found))
-        for (group, name), found in values.items()
-    ]
+    for run in runs:
+        if run.state == "finished":
+            for stage, metrics in run.details.metrics.items():
+                for name, value in metrics.items():
+                    values.setdefault((f"stage {stage}", name), []).append(value)
+            for name, value in run.details.diagnostics.items():
+                values.setdefault(("diagnostics", name.replace("_", " ")), []).append(value)
+    return [_spread(group, name, found) for (group, name), found in values.items()]
 
 
-def acts_of(entry: Entry) -> list[tuple[str, float, float, float]]:
-    """Name, mean, least and greatest score of every way of acting at the last step."""
+def acts_of(runs: Iterable[Run]) -> list[Spread]:
+    """The score of every way of acting at the last step over the finished runs."""
     values: dict[str, list[float]] = {}
-    for run in entry.finished.values():
-        for name, score in run.acts.items():
-            values.setdefault(name, []).append(score)
-    return [(name, mean(found), min(found), max(found)) for name, found in values.items()]
+    for run in runs:
+        if run.state == "finished":
+            for name, score in run.details.acts.items():
+                values.setdefault(name, []).append(score)
+    return [_spread("", name, found) for name, found in values.items()]
+
+
+def _spread(group: str, name: str, values: list[float]) -> Spread:
+    return Spread(group, name, mean(values), min(values), max(values))
