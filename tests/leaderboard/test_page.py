@@ -69,6 +69,12 @@ def pages(built):
     return [Page(path) for path in sorted(built[0].rglob("*.html"))]
 
 
+@pytest.fixture
+def without_figures(monkeypatch):
+    """Drawing takes most of a small site's time."""
+    monkeypatch.setattr("zoo_leaderboard.report.page.build.figures_of", lambda board: [])
+
+
 def page(built, path):
     return Page(built[0] / path)
 
@@ -190,7 +196,7 @@ def test_a_cell_shows_its_runs_and_what_became_of_them(built):
     assert description == "score of 1 run against training steps: 0.0 at step 0, 20.0 at step 100"
 
 
-def test_settings_and_versions_that_runs_share_are_said_once(tmp_path):
+def test_settings_and_versions_that_runs_share_are_said_once(tmp_path, without_figures):
     store = Store(tmp_path / "runs")
     for seed in range(3):
         result = synthetic("kind", "a-v0", seed, sources={"zoo_kind": "new" if seed else "old"})
@@ -228,7 +234,7 @@ def test_the_real_algorithms_have_their_parts_stages_and_deviations(tmp_path):
     assert " ".join(spec.deviations[0].split()) in text
 
 
-def test_only_what_a_new_run_changes_is_written_again(tmp_path):
+def test_only_what_a_new_run_changes_is_written_again(tmp_path, without_figures):
     store = made.fill(tmp_path / "runs")
     made.write(tmp_path / "site", store)
     assert not made.write(tmp_path / "site", store).written
@@ -243,7 +249,7 @@ def test_only_what_a_new_run_changes_is_written_again(tmp_path):
     assert not done.removed
 
 
-def test_a_stale_result_says_what_changed(tmp_path):
+def test_a_stale_result_says_what_changed(tmp_path, without_figures):
     store = made.fill(tmp_path / "runs")
     board = load(store, made.TRACK, registry=made.registry(), check=False)
     entry = board.row("kind").entry("a-v0")
@@ -309,7 +315,7 @@ def test_numbers_are_written_for_people():
     assert [memory(v) for v in (None, 512e6, 1.5e9)] == ["–", "512 MB", "1.5 GB"]
 
 
-def test_the_command_writes_every_track_of_a_store(tmp_path, monkeypatch):
+def test_the_command_writes_every_track_of_a_store(tmp_path, monkeypatch, without_figures):
     monkeypatch.setenv("ZOO_PLUGINS", "")
     store = Store(tmp_path / "runs")
     store.put(synthetic("kind", "a-v0", 0, track="demo"))
@@ -324,7 +330,7 @@ def test_the_command_writes_every_track_of_a_store(tmp_path, monkeypatch):
     assert "kind" in Page(tmp_path / "site/tracks/demo/index.html").text
 
 
-def test_a_track_of_ones_own_is_offered_with_its_file(tmp_path):
+def test_a_track_of_ones_own_is_offered_with_its_file(tmp_path, without_figures):
     store = Store(tmp_path / "runs")
     store.put(synthetic("kind", "a-v0", 0, track="mine"))
     file = tmp_path / "mine.toml"
