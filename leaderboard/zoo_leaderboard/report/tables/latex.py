@@ -1,4 +1,4 @@
-"""The board for LaTeX with booktabs."""
+"""The board for LaTeX with booktabs and graphicx."""
 
 from __future__ import annotations
 
@@ -27,16 +27,21 @@ _ESCAPES = {
 
 
 def latex(board: Board) -> str:
-    """A `table*` with a `tabular` per section; needs `\\usepackage{booktabs}`."""
+    """A `table*` per section, as wide as the text at most; needs the packages booktabs and
+    graphicx."""
     shown = sections(board)
-    lines = [r"% \usepackage{booktabs}", r"\begin{table*}", r"\centering"]
+    notes = [rf"{_escaped(text)}\par" for text in [*shown.heading, *shown.below]]
+    lines = [r"% \usepackage{booktabs,graphicx}"]
     for place, (title, cells) in enumerate(shown.tables):
-        if place:
-            lines += [r"\par\medskip", rf"{_escaped(title)}\par\smallskip"]
-        lines += _tabular(cells)
-    lines += [r"\par\medskip", r"\begin{minipage}{\linewidth}\footnotesize"]
-    lines += [rf"{_escaped(text)}\par" for text in [*shown.heading, *shown.below]]
-    return "\n".join([*lines, r"\end{minipage}", r"\end{table*}", ""])
+        caption = title or f"Track {board.track.name}."
+        lines += [r"\begin{table*}", r"\centering", rf"\caption{{{_escaped(caption)}}}"]
+        lines += [r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"]
+        lines += [*_tabular(cells), "}"]
+        if place == 0:
+            lines += [r"\par\medskip", r"\begin{minipage}{\linewidth}\footnotesize", *notes]
+            lines += [r"\end{minipage}"]
+        lines += [r"\end{table*}"]
+    return "\n".join([*lines, ""])
 
 
 def _tabular(cells: Grid) -> list[str]:
