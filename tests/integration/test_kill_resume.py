@@ -1,5 +1,6 @@
 """`kill -9` in the middle of a leaderboard run, then the same command."""
 
+import json
 import re
 import signal
 import subprocess
@@ -42,6 +43,14 @@ def records(store):
     return {path: path.stat().st_mtime_ns for path in store.glob("results/**/*.json")}
 
 
+def forget_costs(store):
+    """Takes out of a store's records what differs between equal runs: time and memory."""
+    for path in store.glob("results/**/*.json"):
+        content = json.loads(path.read_text())
+        content["times"] |= {"training": 1.0, "evaluation": 1.0, "setup": 1.0, "attempts": 1}
+        path.write_text(json.dumps({**content, "peak_memory": 1}))
+
+
 def test_a_killed_run_goes_on_where_it_stopped(world):
     (world / "track.toml").write_text(TRACK)
     whole, killed = world / "whole", world / "killed"
@@ -74,6 +83,8 @@ def test_a_killed_run_goes_on_where_it_stopped(world):
     assert len(after) == 3
     attempts = {path.name.split(".")[-2]: '"attempts": 2' in path.read_text() for path in after}
     assert {key for key, twice in attempts.items() if twice} == {unfinished}
+    for store in (whole, killed):
+        forget_costs(store)
     for style in ("markdown", "csv", "latex", "json"):
         tables = [zoo_leaderboard.load(store, track).table(style) for store in (whole, killed)]
         assert tables[0] == tables[1]
