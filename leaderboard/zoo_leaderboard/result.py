@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 SCHEMA = 1
 """Raised when a field changes its meaning; readers refuse a newer one."""
@@ -44,6 +44,12 @@ class ReferenceScores(Record):
     source: str
     """Where the two numbers are from."""
 
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        if self.min == self.max:
+            raise ValueError("both reference scores are the same")
+        return self
+
     def normalized(self, value: float) -> float:
         """A return as a score: 0 at `min`, 100 at `max`."""
         return 100.0 * (value - self.min) / (self.max - self.min)
@@ -54,7 +60,7 @@ class Evaluation(Record):
 
     step: int
     act: str
-    returns: tuple[float, ...]
+    returns: tuple[float, ...] = Field(min_length=1)
     """Every episode's undiscounted return, by environment copy."""
     lengths: tuple[int, ...]
     """Every episode's steps."""
@@ -242,6 +248,14 @@ class Result(Record):
     """Hardware, device, threads and engine."""
     versions: dict[str, str] = Field(default_factory=dict)
     """Python's and every involved distribution's."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.status == "failed" and self.failure is None:
+            raise ValueError("a failed run without a reason")
+        if self.status == "finished" and (self.failure is not None or self.score is None):
+            raise ValueError("a finished run without a score, or with a failure")
+        return self
 
     @property
     def last_metrics(self) -> tuple[Measured, ...]:

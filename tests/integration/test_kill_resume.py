@@ -5,9 +5,8 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
-from worlds import BANDIT, processes_with, zoo
+from worlds import BANDIT, processes_with, waited, zoo
 
 import zoo_leaderboard
 from zoo_leaderboard.track import load_track
@@ -27,16 +26,6 @@ steps = 240
 batch_size = 16
 delay = 0.004
 """
-
-
-def waited(condition, seconds=60.0):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise AssertionError("waited in vain")
 
 
 def records(store):

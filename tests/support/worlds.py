@@ -5,8 +5,11 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import zoo_trouble
@@ -16,6 +19,7 @@ from zoo_leaderboard.fingerprint import source_digest
 
 BANDIT = "test/bandit-v0"
 PLUGINS = "leaderboard,trouble"
+T = TypeVar("T")
 
 
 def build_bandit(home: Path) -> None:
@@ -61,6 +65,37 @@ def zoo(*arguments: object, cwd: Path) -> subprocess.CompletedProcess:
         text=True,
         timeout=600,
     )
+
+
+def start(*arguments: object, cwd: Path, **variables: str) -> subprocess.Popen:
+    """Starts the command `zoo`, which writes to the file `out` of its folder; see `ended`."""
+    with (cwd / "out").open("a") as out:
+        return subprocess.Popen(
+            [sys.executable, "-m", "zoo_core", *map(str, arguments)],
+            cwd=cwd,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **variables},
+        )
+
+
+def waited(condition: Callable[[], T], seconds: float = 300.0) -> T:
+    """The condition's first true value."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError("waited in vain")
+
+
+def parent_of(pid: int) -> int:
+    """The process that a process belongs to; -1 where there is none any more."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return -1
 
 
 def processes_with(marker: str) -> list[int]:
