@@ -1,6 +1,7 @@
 """Real runs on real disks that meet what happens to machines: nothing finished is lost or altered,
 nothing runs twice without need, and every cell says why it has no score."""
 
+import contextlib
 import ctypes
 import json
 import os
@@ -88,20 +89,22 @@ class Killer:
         self.killed = dict.fromkeys(self.kinds, 0)
 
     def strike(self, runner):
-        """Kills; whether there was such a process."""
+        """Waits for a moment, mostly one when jobs are under way, and kills."""
+        if self.dice.random() < 0.8:
+            waited(lambda: self.processes(runner)["worker"] or runner.poll() is not None)
+        time.sleep(self.dice.uniform(0.0, 1.5))
         kind = self.dice.choice(self.kinds)
+        victims = self.processes(runner)[kind]
+        if runner.poll() is None and victims:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.dice.choice(victims), signal.SIGKILL)
+                self.killed[kind] += 1
+
+    def processes(self, runner):
         everyone = processes_with(f"ZOO_HOME={self.home}")
         servers = [pid for pid in everyone if parent_of(pid) == runner.pid]
         workers = [pid for pid in everyone if parent_of(pid) in servers]
-        victims = {"runner": [runner.pid], "server": servers, "worker": workers}[kind]
-        if not victims:
-            return False
-        try:
-            os.kill(self.dice.choice(victims), signal.SIGKILL)
-        except ProcessLookupError:
-            return False
-        self.killed[kind] += 1
-        return True
+        return {"runner": [runner.pid], "server": servers, "worker": workers}
 
 
 def endure(world, home, kills, seeds, delay):
@@ -115,7 +118,6 @@ def endure(world, home, kills, seeds, delay):
     finished = {}
     try:
         while sum(killer.killed.values()) < kills:
-            time.sleep(killer.dice.uniform(0.0, 1.5))
             if runner.poll() is not None:
                 assert sum(killer.killed.values()) > 0 and len(finished) < seeds
                 runner = start(*attack, cwd=world, TROUBLE_LEDGER=str(ledger))

@@ -10,9 +10,10 @@ import pytest
 from worlds import BANDIT, processes_with
 
 import zoo_leaderboard
+import zoo_leaderboard.running.runner
 from zoo_core import Agent, Trainer, ZooError
 from zoo_leaderboard.datasets import find
-from zoo_leaderboard.planning import plan, review
+from zoo_leaderboard.planning import Planned, plan, review
 from zoo_leaderboard.result import Protocol
 from zoo_leaderboard.running.progress import Display
 from zoo_leaderboard.store import Store
@@ -242,3 +243,73 @@ def test_a_worker_that_is_killed_goes_on_with_the_next_run(world):
     ((result,), _) = store.load()
     assert result.times.attempts == 2
     assert [e.step for e in result.evaluations] == [0, 50, 100]
+
+
+class Retries(KillAt):
+    """Keeps what it is told of jobs that start again."""
+
+    def __init__(self, step, marker):
+        super().__init__(step, marker)
+        self.told = []
+
+    def retried(self, job, reason):
+        self.told.append(reason)
+
+
+def test_a_worker_that_is_killed_starts_again_within_the_run(world):
+    store = Store(world / "runs")
+    display = Retries(60, f"ZOO_HOME={os.environ['ZOO_HOME']}")
+    options = {"algorithms": ["steady"], "settings": {"delay": 0.01}, "store": store}
+    assert zoo_leaderboard.run(TRACK, display=display, **options).ok
+    assert display.told == ["the process was killed by SIGKILL"]
+    ((result,), _) = store.load()
+    assert result.times.attempts == 2
+    assert [e.step for e in result.evaluations] == [0, 50, 100]
+
+
+def test_what_a_plugin_does_to_its_machine_stays_in_its_cell(world, home):
+    store = Store(world / "runs")
+    summary = zoo_leaderboard.run(
+        TRACK,
+        algorithms=["forks", "chatters", "devours", "steady"],
+        settings={"delay": 0.02},
+        store=store,
+        workers=2,
+        memory_limit="1GiB",
+    )
+    assert (summary.finished, len(summary.failures)) == (3, 1)
+    found = {result.cell.algorithm: result for result in store.load()[0]}
+    failure = found["devours"].failure
+    assert failure.kind == "memory"
+    assert re.match(r"over the memory limit of 1 GiB: it held 1\.\d+ GiB$", failure.reason)
+    # Of the fork's copies one made the record; the sleepers and the daemon are gone.
+    assert found["forks"].times.attempts == 1
+    assert [e.step for e in found["forks"].evaluations] == [0, 50, 100]
+    assert not processes_with(f"ZOO_HOME={home}")
+    (planned,) = review(plan(TRACK, algorithms=["devours"], settings={"delay": 0.02}), store)
+    assert not planned.retry
+
+
+def test_a_plugin_that_reseeds_the_shared_generators_changes_nothing(world, monkeypatch):
+    measured = []
+    for name in ("quiet", "reseeded"):
+        store = Store(world / name)
+        assert zoo_leaderboard.run(TRACK, algorithms=["reseeds"], store=store).ok
+        ((result,), _) = store.load()
+        measured.append(([e.returns for e in result.evaluations], result.training))
+        monkeypatch.setenv("TROUBLE_RESEEDS", "1")
+    assert measured[0] == measured[1]
+
+
+def test_no_record_of_another_runner_is_made_again_or_replaced(world):
+    store = Store(world / "runs")
+    summary = zoo_leaderboard.run(TRACK, algorithms=["raises", "steady"], store=store, workers=2)
+    assert (summary.finished, len(summary.failures)) == (1, 1)
+    jobs = plan(TRACK, algorithms=["raises", "steady"])
+    before = {p: p.stat().st_mtime_ns for p in store.root.glob("results/**/*.json")}
+    # This runner's plan is from before the other one ran.
+    late = zoo_leaderboard.running.runner.run_planned(
+        [Planned(job, "missing") for job in jobs], store, Display(), workers=2
+    )
+    assert before == {p: p.stat().st_mtime_ns for p in before}
+    assert [reason for _, reason in late.failures] == [reason for _, reason in summary.failures]
