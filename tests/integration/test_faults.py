@@ -19,10 +19,11 @@ from worlds import BANDIT, parent_of, processes_with, start, waited, zoo
 import zoo_leaderboard
 from zoo_leaderboard.store import Damaged, Store
 
-STEPS, EVALUATIONS = 120, 6
+EVERY = 20
+"""Steps between evaluations, and so between checkpoints."""
 
 
-def write_track(world, seeds=3, delay=0.01):
+def write_track(world, seeds=3, delay=0.01, steps=120):
     (world / "track.toml").write_text(
         f"""
 name = "mine"
@@ -32,10 +33,10 @@ datasets = ["{BANDIT}"]
 
 [protocol]
 episodes = 2
-evaluations = {EVALUATIONS}
+evaluations = {steps // EVERY}
 
 [defaults]
-steps = {STEPS}
+steps = {steps}
 batch_size = 16
 delay = {delay}
 """
@@ -65,13 +66,13 @@ def of_seed(store, seed):
 
 
 def evaluated(store):
-    """What every run measured, by key; the times are its own affair."""
+    """What every run measured, by seed; the times are its own affair."""
     results, damaged = Store(store).load()
     assert damaged == []
     shown = {}
     for result in results:
         episodes = [(e.step, e.act, e.returns, e.lengths) for e in result.evaluations]
-        shown[result.key] = result.status, result.score, episodes, result.training
+        shown[result.cell.seed] = result.status, result.score, episodes, result.training
     return shown
 
 
@@ -92,7 +93,7 @@ class Killer:
         """Waits for a moment, mostly one when jobs are under way, and kills."""
         if self.dice.random() < 0.8:
             waited(lambda: self.processes(runner)["worker"] or runner.poll() is not None)
-        time.sleep(self.dice.uniform(0.0, 1.5))
+        time.sleep(self.dice.expovariate(1 / 2.5))
         kind = self.dice.choice(self.kinds)
         victims = self.processes(runner)[kind]
         if runner.poll() is None and victims:
@@ -107,11 +108,11 @@ class Killer:
         return {"runner": [runner.pid], "server": servers, "worker": workers}
 
 
-def endure(world, home, kills, seeds, delay):
+def endure(world, home, kills, seeds, steps):
     """A plan under kills, and after them; gives how often each kind of process was killed."""
     ledger, store, killer = world / "ledger", world / "killed", Killer(home)
-    write_track(world, seeds, delay)
-    quiet = zoo(*command(world / "whole", workers=2), cwd=world)
+    write_track(world, seeds, 0.05, steps)
+    quiet = zoo(*command(world / "whole", "--set", "delay=0", workers=2), cwd=world)
     assert quiet.returncode == 0, quiet.stderr
     attack = command(store, workers=2)
     runner = start(*attack, cwd=world, TROUBLE_LEDGER=str(ledger))
@@ -144,12 +145,12 @@ def endure(world, home, kills, seeds, delay):
 
 
 def test_a_few_kills_at_random_moments_cost_time_only(world, home):
-    endure(world, home, kills=4, seeds=2, delay=0.03)
+    endure(world, home, kills=4, seeds=2, steps=120)
 
 
 @pytest.mark.slow
 def test_fifty_kills_at_random_moments_cost_time_only(world, home):
-    killed = endure(world, home, kills=50, seeds=12, delay=0.1)
+    killed = endure(world, home, kills=50, seeds=12, steps=480)
     print(f"killed: {killed}")
     assert sum(killed.values()) == 50
     assert min(killed.values()) > 0

@@ -68,7 +68,7 @@ def work_on(message: dict[str, Any], events: int) -> int:
     try:
         return _hold(job, store, message["seen"], report)
     except (Unwritable, OSError) as error:
-        reason = f"{error}"[:500]
+        reason = _unwritten(error)
         write_event(events, {"event": "unwritable", "id": message["id"], "reason": reason})
         return UNWRITABLE
 
@@ -165,13 +165,20 @@ def failure_of(error: BaseException, step: int) -> Failure:
     name = type(error).__name__
     full = isinstance(error, OSError) and error.errno in FULL
     if full or isinstance(error, Unwritable):
-        return Failure(kind="disk", reason=detail[:500], traceback=text[-20_000:], step=step)
+        return Failure(kind="disk", reason=_unwritten(error), traceback=text[-20_000:], step=step)
     if isinstance(error, SystemExit):
         name, detail = "SystemExit", f"the code called sys.exit({detail})"
     elif isinstance(error, MemoryError) and not detail:
         detail = "out of memory"
     reason = f"{name}: {detail}" if detail else name
     return Failure(kind="error", reason=reason[:500], traceback=text[-20_000:], step=step)
+
+
+def _unwritten(error: BaseException) -> str:
+    """Which file could not be written, and why, in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot write {error.filename or 'a file'}: {error.strerror}"[:500]
+    return str(error).split("\n")[0][:500]
 
 
 def tail(path: Path, characters: int = 4000) -> str:
