@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 SCHEMA = 1
 """Raised when a field changes its meaning; readers refuse a newer one."""
+
+Count = Annotated[int, Field(ge=0, lt=1 << 63)]
+"""A number that databases and tables can hold."""
 
 
 class Record(BaseModel):
@@ -58,11 +61,11 @@ class ReferenceScores(Record):
 class Evaluation(Record):
     """One evaluation of one way of acting."""
 
-    step: int
+    step: Count
     act: str
     returns: tuple[float, ...] = Field(min_length=1)
     """Every episode's undiscounted return, by environment copy."""
-    lengths: tuple[int, ...]
+    lengths: tuple[Count, ...]
     """Every episode's steps."""
     seconds: float = 0.0
 
@@ -75,10 +78,10 @@ class Evaluation(Record):
 class Measured(Record):
     """The training's losses and other metrics just before an evaluation or the end of a stage."""
 
-    step: int
+    step: Count
     """Steps done over all stages."""
     stage: str
-    steps: int
+    steps: Count
     """How many of the last steps the means are over."""
     metrics: dict[str, float]
     """Each metric's mean over those of the steps that have it, such as `critic/td`."""
@@ -90,7 +93,7 @@ class Diagnosed(Record):
     None where there is no such number: an algorithm without a critic has no Q.
     """
 
-    step: int
+    step: Count
     act: str
     """The way of acting whose actions are compared: the headline."""
     q_data: float | None = None
@@ -123,7 +126,7 @@ class Failure(Record):
     reason: str
     """One line."""
     traceback: str = ""
-    step: int = 0
+    step: Count = 0
     """The last step that was reported."""
 
 
@@ -132,7 +135,7 @@ class Ingredients(Record):
 
     sources: dict[str, str]
     """Hash by module or package of the code: the plugin's and that of the parts and losses used."""
-    semantics: int
+    semantics: Count
     """`zoo_core.SEMANTICS`."""
     config: dict[str, Any]
     """Every setting's resolved value by path."""
@@ -143,7 +146,7 @@ class Ingredients(Record):
     environment: str
     """The environment's id with its version, such as `Hopper-v5`."""
     protocol: Protocol
-    seed: int
+    seed: Count
 
     def differences(self, now: Ingredients) -> list[str]:
         """What changed from these to `now`, each in a few words."""
@@ -178,7 +181,7 @@ class Cell(Record):
     settings: dict[str, Any] = Field(default_factory=dict)
     """What the user set by hand, by path; makes a row of its own."""
     dataset: str
-    seed: int
+    seed: Count
 
     @property
     def row(self) -> str:
@@ -203,21 +206,21 @@ class Times(Record):
     """Loading, building and resuming."""
     finished_at: str = ""
     """UTC, ISO 8601."""
-    attempts: int = 1
+    attempts: Count = 1
     """Processes that worked on the run; more than one where it was resumed."""
 
 
 class Result(Record):
     """One finished or failed run."""
 
-    schema_version: int = SCHEMA
+    schema_version: Count = SCHEMA
     key: str
     """The hash of `ingredients`."""
     track: str
     cell: Cell
     status: Literal["finished", "failed"]
     ingredients: Ingredients
-    total_steps: int
+    total_steps: Count
     """Training steps over all stages."""
     act: str = ""
     """The headline way of acting; the others are evaluated at the end only."""
@@ -235,13 +238,13 @@ class Result(Record):
     """The last checkpoint's normalised score, or its raw return without a reference."""
     failure: Failure | None = None
     times: Times = Times()
-    parameters: int | None = None
+    parameters: Count | None = None
     """Of all parts, without their averages; none for an external learner."""
-    peak_memory: int | None = None
+    peak_memory: Count | None = None
     """Bytes: the most that the run's process held at once, with Python, torch and the data."""
-    peak_device_memory: int | None = None
+    peak_device_memory: Count | None = None
     """Bytes: the most that tensors held at once on the accelerator; none on a CPU."""
-    tuning_evaluations: int | None = None
+    tuning_evaluations: Count | None = None
     """Training runs on this dataset that the search for the row's settings spent; None where that
     is not known."""
     machine: dict[str, str] = Field(default_factory=dict)

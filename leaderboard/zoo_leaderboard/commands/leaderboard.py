@@ -90,7 +90,7 @@ def run_command(
     from zoo_leaderboard.running.limits import Limits
     from zoo_leaderboard.running.memory import parse_size
     from zoo_leaderboard.running.progress import choose_display
-    from zoo_leaderboard.running.runner import to_run
+    from zoo_leaderboard.running.runner import to_run, usable_cores
     from zoo_leaderboard.store import Store
 
     usable_device(device)
@@ -119,6 +119,9 @@ def run_command(
             note = f"  ({item.note})" if item.note else ""
             click.echo(f"  {state:8}  {item.job.cell}, {item.job.total_steps} steps{note}")
         return
+    if (workers or 1) * threads > usable_cores():
+        taken = f"{workers or 1} x {threads} threads for {usable_cores()} cores"
+        click.echo(f"zoo: {taken}: jobs will wait for each other", err=True)
     with choose_display(console(), len(jobs)) as display:
         try:
             summary = carry_out(
