@@ -5,13 +5,23 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 SCHEMA = 1
 """Raised when a field changes its meaning; readers refuse a newer one."""
 
 Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 """A number that databases and tables can hold."""
+
+
+def printable(text: str) -> str:
+    """A text in one line without what terminals and browsers obey: control characters, and those
+    that turn the direction of writing."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+Line = Annotated[str, AfterValidator(printable)]
+"""A text that a plugin or another's record brings, to be shown in one line."""
 
 
 class Record(BaseModel):
@@ -123,8 +133,8 @@ class Failure(Record):
     kind: Literal["diverged", "error", "killed", "timeout", "memory", "disk"]
     """A NaN or infinity; an exception; a process that died; a time limit; a memory limit; a file
     that could not be written."""
-    reason: str
-    """One line."""
+    reason: Line
+    """What the cell shows."""
     traceback: str = ""
     step: Count = 0
     """The last step that was reported."""
@@ -258,6 +268,12 @@ class Result(Record):
             raise ValueError("a failed run without a reason")
         if self.status == "finished" and (self.failure is not None or self.score is None):
             raise ValueError("a finished run without a score, or with a failure")
+        try:
+            sound = all(math.isfinite(self.scored(e)) for e in self.evaluations)
+        except OverflowError:
+            sound = False
+        if not sound:
+            raise ValueError("an evaluation without a finite score")
         return self
 
     @property

@@ -13,7 +13,15 @@ from zoo_leaderboard.store import Store
 from zoo_leaderboard.track import Track
 
 VALUES = (
-    *(None, "", "\x00\u202e<script>|&\\end{tabular}\n# x", "../../../etc/passwd", [], {}, [[]]),
+    *(
+        None,
+        "",
+        "\x00\x1b[2J\u202e<script>|&\\end{tabular}\n# x",
+        "../../../etc/passwd",
+        [],
+        {},
+        [[]],
+    ),
     *(-1, 0, 10**400, -(10**30), 1e308, -1e308, 5e-324, True),
 )
 
@@ -73,7 +81,8 @@ def test_no_record_with_a_hostile_value_breaks_a_board(tmp_path, failure):
     board = zoo_leaderboard.load(store, track)
     for style in ("markdown", "csv", "latex", "json"):
         text = board.table(style)
-        assert "\x00" not in text
+        if style in {"markdown", "latex"}:
+            assert all(c.isprintable() or c == "\n" for c in text)
     json.loads(board.table("json"))
     board.scores()
     board.curves()

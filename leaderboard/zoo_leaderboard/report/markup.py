@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
+from zoo_leaderboard.result import printable
 from zoo_leaderboard.stats import mean, standard_deviation
 
 
@@ -59,9 +60,10 @@ def thousands(steps: int) -> str:
 
 def escaped(text: str) -> str:
     """A text as it is, for GitHub's Markdown; in one line."""
+    text = printable(text)
     for character in "\\|*_`<>[]":
         text = text.replace(character, "\\" + character)
-    return " ".join(text.split())
+    return text
 
 
 def lines_of(texts: Sequence[str], before: str = "") -> str:

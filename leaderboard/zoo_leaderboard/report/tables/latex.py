@@ -5,6 +5,7 @@ from __future__ import annotations
 from zoo_leaderboard.board.board import Board
 from zoo_leaderboard.report.markup import Text
 from zoo_leaderboard.report.tables.sections import Grid, sections
+from zoo_leaderboard.result import printable
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -64,4 +65,4 @@ def _line(cells: list[Text]) -> str:
 
 
 def _escaped(text: str) -> str:
-    return "".join(_ESCAPES.get(character, character) for character in " ".join(text.split()))
+    return "".join(_ESCAPES.get(character, character) for character in printable(text))
