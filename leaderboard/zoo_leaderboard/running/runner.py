@@ -57,7 +57,7 @@ class _Task:
     number: int
     job: Job
     seen: str
-    """The stamp of the failed record that there was before; empty where there was none."""
+    """The stamp of the failed record that the plan knew; empty where there was none."""
     kills: int = 0
     spent: float = 0.0
     """Seconds of the processes that are over."""
@@ -135,24 +135,26 @@ def run_planned(
         store.check_writable()
         threads = max(job.threads for job in jobs)
         count = workers or max(1, usable_cores() // threads)
-        _Runner(jobs, store, display, summary, count, limits).run(threads)
+        failed_before = {p.job.key for p in planned if p.state == "failed"}
+        tasks = [_Task(number, job, "") for number, job in enumerate(jobs)]
+        for task in tasks:
+            if task.job.key in failed_before:
+                task.seen = stamp(store.get(task.job.cell, task.job.key))
+        _Runner(tasks, store, display, summary, count, limits).run(threads)
     return summary
 
 
 class _Runner:
     def __init__(
         self,
-        jobs: Sequence[Job],
+        tasks: Iterable[_Task],
         store: Store,
         display: Display,
         summary: Summary,
         workers: int,
         limits: Limits,
     ) -> None:
-        self.pending = deque(
-            _Task(number, job, stamp(store.get(job.cell, job.key)))
-            for number, job in enumerate(jobs)
-        )
+        self.pending = deque(tasks)
         self.busy: list[tuple[float, _Task]] = []
         self.running: dict[int, _Task] = {}
         self.store, self.display, self.summary = store, display, summary
