@@ -22,7 +22,16 @@ from zoo_core.show import (
 )
 from zoo_core.version import __version__
 
-LEADERBOARD_COMMANDS = ("datasets", "train", "evaluate", "export", "figure", "leaderboard")
+LEADERBOARD_COMMANDS = (
+    "datasets",
+    "train",
+    "evaluate",
+    "watch",
+    "export",
+    "figure",
+    "leaderboard",
+    "cite",
+)
 
 
 class ZooGroup(click.Group):

@@ -6,6 +6,7 @@
     run.result.score                       # normalised, of the last checkpoint
     run.agent                              # a zoo_core.Agent
     board.evaluate(run.folder, episodes=50).score
+    board.watch(run.folder, "policy.mp4")                    # a video
     board.export(run.folder, "policy.onnx", "onnx")         # raw observations in, actions out
 
     board.run("demo", algorithms=["bc", "td3_bc"], seeds=range(3))   # only what is missing
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from zoo_leaderboard.policies.exporting import Exported, export
     from zoo_leaderboard.policies.scoring import Evaluated, evaluate
     from zoo_leaderboard.policies.training import Trained, train
+    from zoo_leaderboard.policies.watching import Watched, watch
     from zoo_leaderboard.ranking import prepare, run
     from zoo_leaderboard.report.page.publish import publish
     from zoo_leaderboard.result import Result
@@ -56,6 +58,7 @@ _HOMES = {
     "Summary": "running.runner",
     "Track": "track",
     "Trained": "policies.training",
+    "Watched": "policies.watching",
     "evaluate": "policies.scoring",
     "export": "policies.exporting",
     "load": "board.board",
@@ -65,6 +68,7 @@ _HOMES = {
     "publish": "report.page.publish",
     "run": "ranking",
     "train": "policies.training",
+    "watch": "policies.watching",
 }
 
 __all__ = [
@@ -76,6 +80,7 @@ __all__ = [
     "Summary",
     "Track",
     "Trained",
+    "Watched",
     "evaluate",
     "export",
     "load",
@@ -85,6 +90,7 @@ __all__ = [
     "publish",
     "run",
     "train",
+    "watch",
 ]
 
 

@@ -9,14 +9,14 @@ import click
 
 
 @click.command()
-@click.argument("run", metavar="RUN_OR_CHECKPOINT", type=click.Path(path_type=Path))
+@click.argument("run", metavar="RUN_OR_CHECKPOINT")
 @click.option(
     "--format", "style", type=click.Choice(["onnx", "torchscript"]), required=True, help="Of OUT."
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The file.")
 @click.option("--act", help="A named way of acting.  [default: the headline]")
 @click.option("--dataset", help="Whose action bounds to use, where the file does not say it.")
-def export(run: Path, style: Any, out: Path, act: str | None, dataset: str | None) -> None:
+def export(run: str, style: Any, out: Path, act: str | None, dataset: str | None) -> None:
     """Write a policy as one file: raw observations in, the environment's actions out.
 
     The file is checked against the policy on random observations. What a random act draws is an

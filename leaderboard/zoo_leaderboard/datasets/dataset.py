@@ -138,9 +138,12 @@ class Dataset:
         """N."""
         return len(self.data)
 
-    def make_env(self) -> gymnasium.Env[Observation, Observation]:
+    def make_env(self, render_mode: str | None = None) -> gymnasium.Env[Observation, Observation]:
         """A new environment that gives flat observations [O] float32 and takes actions [A] in
         [-1, 1]. Its rewards, terminations and truncations are the environment's own.
+
+        Args:
+            render_mode: What its `render` gives, such as `rgb_array`; none for nothing.
 
         Raises:
             ZooError: no environment is named; a package is missing (the message names the pip
@@ -150,7 +153,9 @@ class Dataset:
             raise ZooError(
                 f"dataset '{self.name}' names no environment, so nothing can be evaluated on it"
             )
-        return make_vector_env(self.environment, self.observation_space, self.scaling, self.name)
+        return make_vector_env(
+            self.environment, self.observation_space, self.scaling, self.name, render_mode
+        )
 
     def check(self) -> None:
         """That the zoo can read it, and that its members fit together.

@@ -76,8 +76,11 @@ class Environment:
         parts = (self.id, self.spec.get("kwargs") or {}, self.spec.get("max_episode_steps"))
         return json.dumps(parts, sort_keys=True)
 
-    def make_raw(self) -> gymnasium.Env[Any, Any]:
+    def make_raw(self, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:
         """The environment with its own spaces.
+
+        Args:
+            render_mode: What its `render` gives, such as `rgb_array`; none for nothing.
 
         Raises:
             ZooError: a package is missing (the message names the pip install), or the environment
@@ -88,7 +91,9 @@ class Environment:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                return gymnasium.make(self._gymnasium_spec(), disable_env_checker=True)
+                # Not every environment takes the argument.
+                shown: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}
+                return gymnasium.make(self._gymnasium_spec(), disable_env_checker=True, **shown)
             except (ModuleNotFoundError, gymnasium.error.DependencyNotInstalled) as error:
                 raise ZooError(self._missing(error)) from None
             except Exception as error:
@@ -135,7 +140,11 @@ class Environment:
 
 
 def make_vector_env(
-    environment: Environment, space: gymnasium.Space[Any], scaling: ActionScaling, name: str
+    environment: Environment,
+    space: gymnasium.Space[Any],
+    scaling: ActionScaling,
+    name: str,
+    render_mode: str | None = None,
 ) -> gymnasium.Env[Observation, Observation]:
     """The environment as policies see it: observations [O] float32 flattened by the dataset's
     space, actions [A] in [-1, 1].
@@ -165,7 +174,7 @@ def make_vector_env(
             flat = flatten_observation(space, observation)
             return flat, reward, terminated, truncated, info
 
-    env = environment.make_raw()
+    env = environment.make_raw(render_mode)
     try:
         _check(env, environment, space, scaling, name)
     except ZooError:

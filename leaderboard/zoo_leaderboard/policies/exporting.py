@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,10 +26,9 @@ from zoo_core.errors import ZooError
 from zoo_core.protocols import HasScale
 from zoo_core.registry import Registry
 from zoo_core.specs import Act
-from zoo_leaderboard import datasets
 from zoo_leaderboard.datasets import ActionScaling, Dataset
 from zoo_leaderboard.policies.rows import Draw, Kind, Recorder, RowNoise, draws_of, width
-from zoo_leaderboard.policies.scoring import locate
+from zoo_leaderboard.policies.scoring import load_policy
 from zoo_leaderboard.running.execution import versions
 
 Format = Literal["onnx", "torchscript"]
@@ -87,12 +86,13 @@ def export(
     target = Path(out)
     if not target.parent.is_dir():
         raise ZooError(f"no folder {target.parent} to write {target.name} to")
-    agent, found = _original(Path(path), dataset, registry)
+    agent, found, _ = load_policy(path, dataset, registry)
+    agent.float().requires_grad_(False)
     chosen = agent.recipe.act(act)
     refuse_guided(agent, chosen)
     draws = draws_of(agent, chosen.name)
     metadata = _metadata(agent, found, chosen.name, draws, registry)
-    graph = _graph(Policy(agent, chosen.name, found.scaling, draws))
+    graph = _graph(Graph(agent, chosen.name, found.scaling, draws))
     with _beside(target) as fresh:
         _WRITERS[format](graph, fresh, metadata)
         checked = _check(_LOADERS[format](fresh), agent, chosen.name, found.scaling, draws)
@@ -133,7 +133,7 @@ def refuse_guided(agent: Agent, act: Act) -> None:
         )
 
 
-class Policy(nn.Module):
+class Graph(nn.Module):
     """What is exported: from raw observations and noise to actions in the environment's bounds."""
 
     low: Tensor
@@ -160,25 +160,14 @@ class Policy(nn.Module):
     def example(self, batch: int) -> Inputs:
         """Zeros of the inputs' shapes."""
         found = {"observations": torch.zeros(batch, self.agent.space.observation_dim)}
-        for kind in ("normals", "uniforms"):
-            if size := width(self.draws, cast(Kind, kind)):
+        kinds: tuple[Kind, ...] = ("normals", "uniforms")
+        for kind in kinds:
+            if size := width(self.draws, kind):
                 found[kind] = torch.full((batch, size), 0.5)
         return found
 
 
-def _original(path: Path, dataset: str | None, registry: Registry | None) -> tuple[Agent, Dataset]:
-    file, record = locate(path)
-    agent = Agent.load(file, registry=registry).float().eval().requires_grad_(False)
-    name = dataset or (record.cell.dataset if record else None)
-    if name is None:
-        raise ZooError(f"{file} does not say which environment it is for; name its --dataset")
-    found = datasets.find(name)
-    if found.space != agent.space:
-        raise ZooError(f"the policy in {file} has other sizes than '{name}'; name its --dataset")
-    return agent, found
-
-
-def _graph(policy: Policy) -> torch.export.ExportedProgram:
+def _graph(policy: Graph) -> torch.export.ExportedProgram:
     example = policy.example(5)
     dynamic = {name: {0: torch.export.Dim.DYNAMIC} for name in example}
     try:

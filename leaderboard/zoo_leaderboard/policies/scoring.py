@@ -18,6 +18,7 @@ from zoo_core.noise import stream_seed
 from zoo_core.registry import Registry
 from zoo_core.training import usable_device
 from zoo_leaderboard import datasets
+from zoo_leaderboard.datasets import Dataset
 from zoo_leaderboard.policies.training import AGENT, RECORD
 from zoo_leaderboard.result import Measured, Protocol, ReferenceScores, Result
 from zoo_leaderboard.running.evaluation import Evaluator
@@ -82,22 +83,9 @@ def evaluate(
         ZooError: nothing readable at `path`, or a dataset that does not fit the policy.
     """
     place = usable_device(device)
-    with _at_hand(path) as here:
-        file, record = locate(here)
-        agent = Agent.load(file, registry=registry)
-    name = dataset or (record.cell.dataset if record else None)
-    if name is None:
-        raise ZooError(f"{file} does not say which environment it is for; name its --dataset")
-    found = datasets.find(name)
-    if found.space != agent.space:
-        raise ZooError(
-            f"the policy takes {agent.space.observation_dim} observations and gives "
-            f"{agent.space.action_dim} actions; '{name}' has {found.space.observation_dim} and "
-            f"{found.space.action_dim}"
-        )
+    agent, found, record = load_policy(path, dataset, registry)
     chosen = agent.recipe.act(act).name
     agent.to(place)
-    agent.eval()
     usual = record.ingredients.protocol if record else Protocol()
     start = usual.seed if seed is None else seed
     protocol = usual.model_copy(update={"episodes": episodes, "seed": start})
@@ -116,6 +104,46 @@ def evaluate(
         reference,
         record.last_metrics if record else (),
     )
+
+
+class Policy(NamedTuple):
+    """A saved policy and what it is for."""
+
+    agent: Agent
+    """On the CPU, ready to act."""
+    dataset: Dataset
+    """Whose environment and action bounds it acts in."""
+    record: Result | None
+    """The run's, where there is one."""
+
+
+def load_policy(
+    path: Path | str, dataset: str | None = None, registry: Registry | None = None
+) -> Policy:
+    """Reads what `evaluate` takes: a run's folder, its record, or a file of an agent or a trainer.
+
+    Args:
+        path: A path, or the URL of a record or policy in a store.
+        dataset: Whose environment to use; none for the run's own.
+        registry: What is registered; none for the installed plugins.
+
+    Raises:
+        ZooError: nothing readable at `path`, or a dataset that does not fit the policy.
+    """
+    with _at_hand(path) as here:
+        file, record = locate(here)
+        agent = Agent.load(file, registry=registry)
+    name = dataset or (record.cell.dataset if record else None)
+    if name is None:
+        raise ZooError(f"{file} does not say which environment it is for; name its --dataset")
+    found = datasets.find(name)
+    if found.space != agent.space:
+        raise ZooError(
+            f"the policy takes {agent.space.observation_dim} observations and gives "
+            f"{agent.space.action_dim} actions; '{name}' has {found.space.observation_dim} and "
+            f"{found.space.action_dim}"
+        )
+    return Policy(agent.eval(), found, record)
 
 
 @contextlib.contextmanager

@@ -145,10 +145,10 @@ def _read(file: Path, layout: Layout) -> Log:
                     raise ZooError("it is one array; save all of them with numpy.savez")
                 return archive.read(opened)
         with h5py.File(file, "r") as opened:
-            for module in (d3rlpy, d4rl):
-                name = module.__name__.rpartition(".")[2]
-                if layout == name or (layout == "auto" and module.fits(opened)):
-                    return module.read(opened)
+            if layout == "d3rlpy" or (layout == "auto" and d3rlpy.fits(opened)):
+                return d3rlpy.read(opened)
+            if layout == "d4rl" or (layout == "auto" and d4rl.fits(opened)):
+                return d4rl.read(opened)
             raise ZooError(
                 f"its layout is neither D4RL's nor d3rlpy's; it holds {', '.join(sorted(opened))}"
             )

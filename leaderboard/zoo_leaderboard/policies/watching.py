@@ -1,0 +1,193 @@
+"""A policy at work, as a video: `zoo watch` and `zoo_leaderboard.watch`."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from zoo_core import GeneratorNoise
+from zoo_core.errors import Diverged, ZooError
+from zoo_core.noise import stream_seed
+from zoo_core.registry import Registry
+from zoo_leaderboard.datasets import Dataset
+from zoo_leaderboard.policies.scoring import load_policy
+from zoo_leaderboard.result import Protocol
+from zoo_leaderboard.running.evaluation import Act, Environment
+
+Frame = NDArray[np.uint8]
+"""[height, width, 3]."""
+FRAMES_PER_SECOND = 30
+"""Where the environment says nothing."""
+
+
+class Watched(NamedTuple):
+    """A video and what is seen in it."""
+
+    path: Path
+    algorithm: str
+    dataset: str
+    act: str
+    returns: tuple[float, ...]
+    """Every episode's undiscounted return."""
+    lengths: tuple[int, ...]
+    """Every episode's steps; it has one frame more."""
+    frames_per_second: int
+
+
+def watch(
+    path: Path | str,
+    out: Path | str,
+    *,
+    episodes: int = 1,
+    dataset: str | None = None,
+    act: str | None = None,
+    seed: int | None = None,
+    registry: Registry | None = None,
+) -> Watched:
+    """Plays episodes one after the other and writes what the environment renders.
+
+    Episode i starts from the same seed as the i-th of an evaluation.
+
+    Args:
+        path: A run's folder, its record (`.json`), or a policy's or trainer's file (`.pt`).
+        out: The video, `.mp4`; it appears by rename when it is complete.
+        episodes: How many.
+        dataset: Whose environment to use; none for the run's own.
+        act: A named way of acting; none for the headline.
+        seed: Of the environment; none for the run's protocol's.
+        registry: What is registered; none for the installed plugins.
+
+    Raises:
+        ZooError: nothing readable at `path`; an environment that cannot be rendered, or not on this
+            machine; a missing package.
+    """
+    target = Path(out)
+    if target.suffix != ".mp4":
+        raise ZooError(f"a video's file ends in .mp4 (got '{target.name}')")
+    if not target.parent.is_dir():
+        raise ZooError(f"no folder {target.parent} to write {target.name} to")
+    _need_imageio()
+    agent, found, record = load_policy(path, dataset, registry)
+    chosen = agent.recipe.act(act).name
+    protocol = record.ingredients.protocol if record else Protocol()
+    start = protocol.seed if seed is None else seed
+    generator = torch.Generator().manual_seed(stream_seed("zoo evaluate", start, chosen))
+    noise = GeneratorNoise(generator)
+    env = _rendering(found)
+    speed = int(env.metadata.get("render_fps") or FRAMES_PER_SECOND)
+    try:
+        with _video(target, speed) as add:
+
+            def play(number: int) -> tuple[float, int]:
+                return _play(
+                    env,
+                    lambda observations: agent.act(observations, noise, chosen),
+                    start + number,
+                    protocol.episode_limit,
+                    lambda: add(_frame(env, found)),
+                )
+
+            played = [play(number) for number in range(episodes)]
+    finally:
+        env.close()
+    returns, lengths = zip(*played, strict=True)
+    return Watched(target, agent.recipe.name, found.name, chosen, returns, lengths, speed)
+
+
+def _need_imageio() -> None:
+    try:
+        import imageio_ffmpeg  # noqa: F401
+    except ImportError as error:
+        raise ZooError(
+            f"videos need the package '{error.name}'; pip install 'zoo-leaderboard[video]'"
+        ) from None
+
+
+def _rendering(dataset: Dataset) -> Environment:
+    """The dataset's environment, which renders arrays.
+
+    Raises:
+        ZooError: it offers none.
+    """
+    plain = dataset.make_env()
+    modes = plain.metadata.get("render_modes") or []
+    plain.close()
+    if "rgb_array" not in modes:
+        raise ZooError(f"the environment of '{dataset.name}' renders no pictures (rgb_array)")
+    return dataset.make_env("rgb_array")
+
+
+def _frame(env: Environment, dataset: Dataset) -> Frame:
+    """What the environment shows now.
+
+    Raises:
+        ZooError: a package or a graphics library is missing.
+    """
+    from gymnasium.error import DependencyNotInstalled
+
+    try:
+        return np.asarray(env.render(), dtype=np.uint8)
+    except DependencyNotInstalled as error:
+        raise ZooError(
+            f"'{dataset.name}' cannot be rendered: {_line(error)}; "
+            "pip install 'zoo-leaderboard[video]'"
+        ) from None
+    except Exception as error:
+        raise ZooError(
+            f"'{dataset.name}' cannot be rendered on this machine: {_line(error)}; without a "
+            "screen, MuJoCo needs MUJOCO_GL=egl (libEGL) or MUJOCO_GL=osmesa (libOSMesa)"
+        ) from error
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _play(
+    env: Environment, act: Act, seed: int, limit: int, show: Callable[[], None]
+) -> tuple[float, int]:
+    """One episode's return and steps; `show` is called at its start and after each step.
+
+    Raises:
+        Diverged: an action that is not finite.
+    """
+    observation, _ = env.reset(seed=seed)
+    show()
+    total, steps, over = 0.0, 0, False
+    while not over and steps < limit:
+        action = act(torch.as_tensor(observation)[None])[0].numpy()
+        if not np.isfinite(action).all():
+            raise Diverged("the policy gave an action that is not finite")
+        observation, reward, terminated, truncated, _ = env.step(action)
+        show()
+        total, steps, over = total + float(reward), steps + 1, terminated or truncated
+    return total, steps
+
+
+@contextmanager
+def _video(target: Path, speed: int) -> Iterator[Callable[[Frame], None]]:
+    """A function that adds a frame; the file appears by rename when the block ends.
+
+    Raises:
+        ZooError: it cannot be written.
+    """
+    import imageio.v2 as imageio
+
+    try:
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".watch-") as folder:
+            fresh = Path(folder) / target.name
+            # Sizes need not be multiples of 16, to which frames would be stretched.
+            writer: Any = imageio.get_writer(fresh, fps=speed, macro_block_size=2)
+            with writer:
+                yield writer.append_data
+            os.replace(fresh, target)
+    except OSError as error:
+        raise ZooError(f"cannot write {target}: {error.strerror or error}") from None
