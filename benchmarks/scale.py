@@ -105,6 +105,31 @@ def record(
     )
 
 
+def planned(folder: Path, algorithms: int, datasets: int, seeds: int) -> str:
+    """Plans as many jobs of copies of an installed algorithm, and looks for them in the store."""
+    from dataclasses import replace
+
+    from zoo_core import registry
+    from zoo_leaderboard import planning
+    from zoo_leaderboard.datasets import find
+
+    installed = registry.installed()
+    one = installed.algorithm("td3_bc")
+    registered = installed.algorithms["td3_bc"]
+    for a in range(algorithms):
+        name = f"algorithm{a}"
+        installed.algorithms[name] = replace(registered, spec=replace(one, name=name))
+    embedded = find("zoo/bandit/modes-v0")
+    planning.Planner.dataset = lambda planner, name: embedded
+    jobs = planning.plan(
+        track(datasets),
+        algorithms=[f"algorithm{a}" for a in range(algorithms)],
+        seeds=range(seeds),
+    )
+    reviewed = planning.review(jobs, Store(folder / "runs"))
+    return f"{len(reviewed):,} jobs"
+
+
 def table(folder: Path, datasets: int, style: str) -> str:
     from zoo_leaderboard.board.board import load
 
@@ -175,6 +200,7 @@ def main() -> None:
         measured("table as CSV", table, folder, given.datasets, "csv")
         measured("pandas", scores, folder, given.datasets)
         measured("table as JSON, all pairs", table, folder, given.datasets, "json")
+        measured("plan", planned, folder, given.algorithms, given.datasets, given.seeds)
         measured("page, all of it", page, folder, given.datasets)
         measured("page, nothing changed", page, folder, given.datasets)
         measured("page, one run more", one_more, folder, given.datasets)

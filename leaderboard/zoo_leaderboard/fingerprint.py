@@ -32,7 +32,12 @@ def canonical(value: Any) -> str:
 
 def digest(value: Any) -> str:
     """32 hexadecimal digits of the SHA-256 of a JSON value's canonical text."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()[:32]
+    return digest_of_text(canonical(value))
+
+
+def digest_of_text(text: str) -> str:
+    """32 hexadecimal digits of a text's SHA-256."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def syntax(source: str) -> str:

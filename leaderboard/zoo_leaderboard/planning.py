@@ -19,11 +19,13 @@ from zoo_core.recipe import Recipe, resolve, tuned_values, tuning_evaluations
 from zoo_core.registry import Registry
 from zoo_core.version import SEMANTICS
 from zoo_leaderboard import datasets
+from zoo_leaderboard.board.index import summaries
+from zoo_leaderboard.board.summary import RunSummary
 from zoo_leaderboard.datasets import embedded, expression
 from zoo_leaderboard.datasets.locate import local_ids
-from zoo_leaderboard.fingerprint import digest, sources
+from zoo_leaderboard.fingerprint import canonical, digest_of_text, sources
 from zoo_leaderboard.result import Cell, Ingredients, Protocol, Record, Result
-from zoo_leaderboard.store import Damaged, Store
+from zoo_leaderboard.store import Store
 from zoo_leaderboard.track import Track, Values
 
 Variant = Literal["default", "tuned"]
@@ -112,6 +114,7 @@ class Planner:
         self.registry = registry or registry_module.installed()
         self._recipes: dict[str, tuple[Recipe, dict[str, str]]] = {}
         self._datasets: dict[str, datasets.Dataset] = {}
+        self._jobs: dict[tuple[str, str, str, int], tuple[Job, str]] = {}
         self._here: set[str] | None = None
 
     def dataset(self, name: str) -> datasets.Dataset:
@@ -185,10 +188,22 @@ class Planner:
 
     def job(self, cell: Cell, device: str = "cpu", threads: int = 1) -> Job:
         """The job of a cell."""
+        place = cell.row, cell.dataset, device, threads
+        if place not in self._jobs:
+            self._jobs[place] = self._first_job(cell, device, threads)
+        job, text = self._jobs[place]
+        ingredients = job.ingredients.model_copy(update={"seed": cell.seed})
+        key = digest_of_text(text.replace(_SEED, f'"seed":{cell.seed}'))
+        return job.model_copy(update={"key": key, "cell": cell, "ingredients": ingredients})
+
+    def _first_job(self, cell: Cell, device: str, threads: int) -> tuple[Job, str]:
+        """A job and its ingredients' canonical text, which are the same for all seeds but for
+        what `_SEED` stands for."""
         recipe, _ = self.resolved(cell)
         ingredients = self.ingredients(cell)
-        return Job(
-            key=digest(ingredients.model_dump(mode="json")),
+        text = canonical({**ingredients.model_dump(mode="json"), "seed": _NO_SEED})
+        job = Job(
+            key="",
             track=self.track.name,
             cell=cell,
             ingredients=ingredients,
@@ -199,6 +214,11 @@ class Planner:
             device=device,
             threads=threads,
         )
+        return job, text
+
+
+_NO_SEED = "in place of the seed"
+_SEED = f'"seed":"{_NO_SEED}"'
 
 
 def plan(
@@ -331,31 +351,55 @@ def _obtainable(planner: Planner) -> list[str]:
 
 def review(jobs: Iterable[Job], store: Store) -> list[Planned]:
     """What the store has of each job."""
-    return [_review(job, store) for job in jobs]
+    kept = _Kept(store)
+    return [kept.review(job) for job in jobs]
 
 
-def _review(job: Job, store: Store) -> Planned:
-    found = store.get(job.cell, job.key)
-    if isinstance(found, Damaged):
-        return Planned(job, "damaged", str(found))
-    if found is None:
-        return Planned(job, "missing", _note(job, store))
-    if found.failure is not None:
-        return Planned(job, "failed", found.failure.reason, found.failure.kind in OUTSIDE)
-    return Planned(job, "finished")
+class _Kept:
+    """What a store had when it was looked at."""
 
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        runs, damaged = summaries(store) if store.files.exists() else ([], [])
+        self.runs = {run.key: run for run in runs}
+        self.damaged = {problem.key: problem for problem in damaged}
+        self.of_cell: dict[Cell, RunSummary] = {}
+        for run in sorted(runs, key=lambda run: run.finished_at):
+            self.of_cell[run.cell] = run
+        self._changed: dict[tuple[str, str, str], str] = {}
 
-def _note(job: Job, store: Store) -> str:
-    """Why a job without a result is not simply new: what is stale, or where it goes on."""
-    notes = []
-    if (store.unfinished(job.key) / "checkpoint.pt").exists():
-        notes.append("continues from its checkpoint")
-    stale = [r for r in store.siblings(job.cell) if r.key != job.key]
-    if stale:
-        newest = max(stale, key=lambda result: result.times.finished_at)
-        changed = newest.ingredients.differences(job.ingredients)
-        notes.append("stale result: " + "; ".join(changed[:3]) + " changed")
-    return ", ".join(notes)
+    def review(self, job: Job) -> Planned:
+        run = self.runs.get(job.key)
+        if job.key in self.damaged:
+            return Planned(job, "damaged", str(self.damaged[job.key]))
+        if run is None:
+            return Planned(job, "missing", self._note(job))
+        if run.status == "failed":
+            return Planned(job, "failed", run.reason, run.failure_kind in OUTSIDE)
+        return Planned(job, "finished")
+
+    def _note(self, job: Job) -> str:
+        """Why a job without a result is not simply new: what is stale, or where it goes on."""
+        notes = []
+        if (self.store.unfinished(job.key) / "checkpoint.pt").exists():
+            notes.append("continues from its checkpoint")
+        stale = self.of_cell.get(job.cell)
+        if stale is not None:
+            notes.append(f"stale result: {self._what_changed(stale, job)} changed")
+        return ", ".join(notes)
+
+    def _what_changed(self, stale: RunSummary, job: Job) -> str:
+        """Asked once for all seeds of a cell."""
+        place = job.cell.row, job.cell.dataset, stale.conditions
+        if place not in self._changed:
+            record = self.store.read(stale.name)
+            changed = (
+                record.ingredients.differences(job.ingredients)
+                if isinstance(record, Result)
+                else ["its file"]
+            )
+            self._changed[place] = "; ".join(changed[:3])
+        return self._changed[place]
 
 
 def why_stale(result: Result, planner: Planner) -> str:

@@ -3,12 +3,15 @@ from types import SimpleNamespace
 
 import pytest
 import zoo_trouble
+from worlds import BANDIT
 
 from zoo_core import load
 from zoo_core.recipe import resolve
 from zoo_core.registry import Plugin
 from zoo_leaderboard import fingerprint
 from zoo_leaderboard.fingerprint import digest, files_digest, source_digest, sources, syntax
+from zoo_leaderboard.planning import plan
+from zoo_leaderboard.track import Track
 
 CODE = '''
 """A module."""
@@ -128,3 +131,12 @@ def test_shared_settings_of_the_core_do_not_hide_the_plugin():
     assert "builtins" not in fingerprint._modules(
         SimpleNamespace(spec=spec, plugin=outsider.plugin)
     )
+
+
+def test_a_jobs_key_is_the_hash_of_its_ingredients(world):
+    track = Track(name="t", summary="", datasets=[BANDIT], defaults={"steps": 10})
+    jobs = plan(track, algorithms=["steady", "draws"], seeds=[0, 7])
+    for job in jobs:
+        assert job.key == digest(job.ingredients.model_dump(mode="json"))
+        assert job.ingredients.seed == job.cell.seed
+    assert len({job.key for job in jobs}) == 4

@@ -170,14 +170,6 @@ class Store:
         self.check_exists()
         return [listed for listed in self.files.list(RESULTS) if is_record(listed.name)]
 
-    def siblings(self, cell: Cell) -> list[Result]:
-        """Every readable record of a cell, whatever its key."""
-        start = self.name(cell, "").removesuffix(".json")
-        listed = [entry.name for entry in self.files.list(start.rpartition("/")[0])]
-        names = [name for name in listed if name.startswith(start) and is_record(name)]
-        found = [result for _, result in self.read_all(names)]
-        return [r for r in found if isinstance(r, Result) and r.cell == cell]
-
     def put(self, result: Result) -> Path | None:
         """Writes a record, after its policy where that is still in the job's folder.
 
