@@ -108,11 +108,13 @@ def share(place: str) -> None:
         others = sum(e.seconds for e in last if e.act != result.act)
         times = result.times
         row = (times.training, times.evaluation - others, others, times.setup)
-        for name in (result.cell.algorithm, "all"):
+        for name in (result.cell.algorithm, result.cell.dataset, "all"):
             spent[name] = [a + b for a, b in zip(spent[name], row, strict=True)]
-    print("| algorithm | hours | training | evaluation | other acts | set-up |")
+    print("| algorithm or dataset | hours | training | evaluation | other acts | set-up |")
     print("| --- | --- | --- | --- | --- | --- |")
-    for name, row in sorted(spent.items(), key=lambda item: (item[0] == "all", item[0])):
+    for name, row in sorted(
+        spent.items(), key=lambda item: (item[0] == "all", "/" in item[0], item[0])
+    ):
         total = sum(row)
         print(
             f"| {name} | {total / 3600:.2f} | " + " | ".join(f"{s / total:.1%}" for s in row), "|"
