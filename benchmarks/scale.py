@@ -131,14 +131,14 @@ def planned(folder: Path, algorithms: int, datasets: int, seeds: int) -> str:
 
 
 def table(folder: Path, datasets: int, style: str) -> str:
-    from zoo_leaderboard.board.board import load
+    from zoo_leaderboard.board.loading import load
 
     board = load(folder / "runs", track(datasets), check=False)
     return f"{len(board.runs):,} runs, {len(board.table(style)):,} characters"
 
 
 def scores(folder: Path, datasets: int) -> str:
-    from zoo_leaderboard.board.board import load
+    from zoo_leaderboard.board.loading import load
 
     return f"{len(load(folder / 'runs', track(datasets), check=False).scores()):,} lines"
 

@@ -36,7 +36,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zoo_leaderboard.board.board import Board, load
+    from zoo_leaderboard.board.board import Board
+    from zoo_leaderboard.board.loading import load
     from zoo_leaderboard.policies.exporting import Exported, export
     from zoo_leaderboard.policies.scoring import Evaluated, evaluate
     from zoo_leaderboard.policies.training import Trained, train
@@ -61,7 +62,7 @@ _HOMES = {
     "Watched": "policies.watching",
     "evaluate": "policies.scoring",
     "export": "policies.exporting",
-    "load": "board.board",
+    "load": "board.loading",
     "load_track": "track",
     "merge": "store.merge",
     "prepare": "ranking",

@@ -13,7 +13,7 @@ from synthetic import synthetic
 
 from zoo_core import ZooError
 from zoo_core.config import parse_assignments
-from zoo_leaderboard.board.board import load
+from zoo_leaderboard.board.loading import load
 from zoo_leaderboard.commands.leaderboard import leaderboard
 from zoo_leaderboard.report.page.charts import chart, mean_curve
 from zoo_leaderboard.report.page.names import cell_page, row_page

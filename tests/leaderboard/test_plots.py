@@ -2,7 +2,7 @@ import pytest
 from synthetic import synthetic
 
 from zoo_core import UnknownName, ZooError
-from zoo_leaderboard.board.board import load
+from zoo_leaderboard.board.loading import load
 from zoo_leaderboard.report.plots import KINDS, MARKERS, PALETTE, styles
 from zoo_leaderboard.result import Times
 from zoo_leaderboard.store import Store

@@ -12,7 +12,7 @@ from synthetic import synthetic
 from zoo_core import UnknownName, ZooError
 from zoo_core.cli import main
 from zoo_core.registry import installed
-from zoo_leaderboard.board.board import load
+from zoo_leaderboard.board.loading import load
 from zoo_leaderboard.datasets.expression import parse
 from zoo_leaderboard.report import comparison
 from zoo_leaderboard.report.published import Published, load_published

@@ -11,7 +11,7 @@ import pytest
 from synthetic import synthetic
 
 from zoo_core import UnknownName, ZooError
-from zoo_leaderboard.board.board import load
+from zoo_leaderboard.board.loading import load
 from zoo_leaderboard.report import tables
 from zoo_leaderboard.result import Cell, Diagnosed, Measured, Times
 from zoo_leaderboard.store import Store

@@ -4,7 +4,7 @@ from synthetic import synthetic
 
 from zoo_core import AlgorithmConfig, AlgorithmSpec, Citation, hookimpl
 from zoo_core.registry import Plugin, Registry
-from zoo_leaderboard.board.board import load
+from zoo_leaderboard.board.loading import load
 from zoo_leaderboard.report.page.build import Ranking, write_site
 from zoo_leaderboard.result import Cell
 from zoo_leaderboard.store import Store

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from zoo_core.errors import UnknownName, ZooError
-from zoo_leaderboard.board.board import Board, Entry, load
+from zoo_leaderboard.board.board import Board
+from zoo_leaderboard.board.loading import load
+from zoo_leaderboard.board.rows import Entry
 from zoo_leaderboard.board.summary import RunSummary
 from zoo_leaderboard.report.markup import Text, grid, lines_of, short, spread
 from zoo_leaderboard.result import Ingredients

@@ -12,7 +12,8 @@ from typing import Literal
 
 from zoo_core.errors import ZooError
 from zoo_core.registry import Registry
-from zoo_leaderboard.board.board import Board, load
+from zoo_leaderboard.board.board import Board
+from zoo_leaderboard.board.loading import load
 from zoo_leaderboard.board.summary import RunSummary
 from zoo_leaderboard.planning import Job, Planner, review
 from zoo_leaderboard.result import Result

@@ -7,106 +7,25 @@ or evaluates.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from zoo_core.errors import ZooError
-from zoo_core.registry import Registry
 from zoo_leaderboard import stats
-from zoo_leaderboard.board.index import summaries
+from zoo_leaderboard.board.rows import Row
 from zoo_leaderboard.board.summary import RunSummary
-from zoo_leaderboard.planning import Planner, why_stale
-from zoo_leaderboard.result import Cell, Protocol, ReferenceScores, Result
+from zoo_leaderboard.result import Protocol, ReferenceScores, Result
 from zoo_leaderboard.stats import Interval, mean
 from zoo_leaderboard.store import Damaged, Store
-from zoo_leaderboard.track import Track, load_track
+from zoo_leaderboard.track import Track
 
 if TYPE_CHECKING:
     import pandas as pd
 
 AGGREGATE = "aggregate"
 """What `Board.not_worse` calls the aggregates' columns."""
-
-
-@dataclass
-class Entry:
-    """What the store has of a row on a dataset."""
-
-    finished: dict[int, RunSummary] = field(default_factory=dict)
-    """Runs that hold, by seed."""
-    failed: dict[int, RunSummary] = field(default_factory=dict)
-    """Runs without a score, by seed."""
-    stale: dict[int, tuple[RunSummary, str]] = field(default_factory=dict)
-    """Runs whose key no longer matches, where no current one is there, and what changed."""
-    damaged: dict[int, str] = field(default_factory=dict)
-    """Unreadable files by seed."""
-    missing: set[int] = field(default_factory=set)
-    """Seeds that were asked for and have nothing."""
-
-    @property
-    def expected(self) -> int:
-        """How many seeds there should be."""
-        groups: tuple[Iterable[int], ...] = (
-            self.finished,
-            self.failed,
-            self.stale,
-            self.damaged,
-            self.missing,
-        )
-        return len(set().union(*groups))
-
-    @property
-    def complete(self) -> bool:
-        """Whether every seed has a score that holds."""
-        return bool(self.finished) and len(self.finished) == self.expected
-
-    @property
-    def runs(self) -> list[RunSummary]:
-        """The finished runs in the order of their seeds."""
-        return [self.finished[seed] for seed in sorted(self.finished)]
-
-    @cached_property
-    def scores(self) -> list[float]:
-        """The finished runs' scores in the order of their seeds."""
-        return [run.score for run in self.runs if run.score is not None]
-
-    def mean_of(self, value: Callable[[RunSummary], float | None]) -> float | None:
-        """The mean of a number over the finished runs that have it; none where none has."""
-        found = [number for number in map(value, self.runs) if number is not None]
-        return mean(found) if found else None
-
-
-@dataclass
-class Row:
-    """An algorithm in one variant, with one set of settings made by hand."""
-
-    label: str
-    algorithm: str
-    variant: str
-    settings: dict[str, Any]
-    external: bool = False
-    entries: dict[str, Entry] = field(default_factory=dict)
-    """By dataset."""
-
-    def entry(self, dataset: str) -> Entry:
-        """What there is on a dataset; an empty entry where nothing was asked for."""
-        return self.entries.get(dataset, Entry())
-
-    @property
-    def steps(self) -> tuple[int, int] | None:
-        """The least and the most training steps of its finished runs."""
-        found = [run.total_steps for run in self.runs]
-        return (min(found), max(found)) if found else None
-
-    @property
-    def runs(self) -> list[RunSummary]:
-        """Its finished runs on all datasets."""
-        return [run for entry in self.entries.values() for run in entry.finished.values()]
 
 
 @dataclass(frozen=True)
@@ -336,124 +255,3 @@ def _line(seed: int, state: str, reason: str, run: RunSummary | None = None) -> 
     if run is not None:
         line |= {column: getattr(run, field) for column, field in _RUN_COLUMNS.items()}
     return line
-
-
-def load(
-    store: Store | Path | str | None = None,
-    track: Track | Path | str = "demo",
-    *,
-    registry: Registry | None = None,
-    check: bool = True,
-) -> Board:
-    """The leaderboard of a track from a store's files.
-
-    Args:
-        store: A store or its folder; none for `$ZOO_RUNS`, else `runs`.
-        track: A track, its name, or the path of its file.
-        registry: What is registered; none for the installed plugins.
-        check: Whether results are compared with the installed code, to mark stale ones.
-
-    Raises:
-        ZooError: no such store or track.
-    """
-    store = store if isinstance(store, Store) else Store(store)
-    track = track if isinstance(track, Track) else load_track(track)
-    found, damaged = summaries(store)
-    planned = store.planned(track.name)
-    runs = [run for run in found if run.track == track.name or run.key in planned]
-    staleness = _Staleness(store, Planner(track, registry)) if check else None
-    builder = _Builder(track, planned, store)
-    # Oldest first: of two stale results of a cell the newer one is shown.
-    for run in sorted(runs, key=lambda run: run.finished_at):
-        builder.add(run, staleness.why(run) if staleness else "")
-    for problem in damaged:
-        builder.add_damaged(problem)
-    return builder.board(damaged)
-
-
-class _Staleness:
-    """What changed since runs were made, asked once for all runs of the same conditions."""
-
-    def __init__(self, store: Store, planner: Planner) -> None:
-        self.store, self.planner = store, planner
-        self._known: dict[tuple[str, str, str], str] = {}
-
-    def why(self, run: RunSummary) -> str:
-        """`planning.why_stale` of the run's record."""
-        key = run.cell.row, run.cell.dataset, run.conditions
-        if key not in self._known:
-            record = self.store.read(run.name)
-            stale = str(record) if isinstance(record, Damaged) else why_stale(record, self.planner)
-            self._known[key] = stale
-        return self._known[key]
-
-
-class _Builder:
-    def __init__(self, track: Track, planned: dict[str, Cell], store: Store) -> None:
-        self.track, self.planned, self.store = track, planned, store
-        self.rows: dict[str, Row] = {}
-        self.references: dict[str, ReferenceScores | None] = {}
-
-    def entry(self, cell: Cell) -> Entry:
-        row = self.rows.setdefault(
-            cell.row, Row(cell.row, cell.algorithm, cell.variant, cell.settings)
-        )
-        return row.entries.setdefault(cell.dataset, Entry())
-
-    def add(self, run: RunSummary, stale: str) -> None:
-        entry, seed = self.entry(run.cell), run.seed
-        if run.external:
-            self.rows[run.cell.row].external = True
-        if run.status == "failed":
-            # A stale failure says nothing about the code as it is now.
-            if not stale:
-                entry.failed[seed] = run
-            else:
-                entry.missing.add(seed)
-            return
-        if stale:
-            entry.stale[seed] = run, stale
-            return
-        entry.finished[seed] = run
-        self.references[run.cell.dataset] = run.reference
-
-    def add_damaged(self, problem: Damaged) -> None:
-        cell = self.planned.get(problem.key, problem.cell)
-        if cell is not None and cell.algorithm and cell.dataset:
-            known = problem.key in self.planned or cell.row in self.rows
-            if known or cell.dataset in self.track.dataset_ids():
-                self.entry(cell).damaged[cell.seed] = str(problem)
-
-    def board(self, damaged: list[Damaged]) -> Board:
-        for cell in self.planned.values():
-            self.entry(cell).missing.add(cell.seed)
-        for row in self.rows.values():
-            for entry in row.entries.values():
-                # The best that is known of a seed is what counts.
-                for better, worse in (
-                    (entry.finished, entry.failed),
-                    (entry.finished, entry.damaged),
-                    (entry.finished, entry.stale),
-                    (entry.failed, entry.stale),
-                    (entry.damaged, entry.stale),
-                ):
-                    for seed in better:
-                        worse.pop(seed, None)
-                entry.missing -= {*entry.finished, *entry.failed, *entry.stale, *entry.damaged}
-        order = self.track.dataset_ids()
-        used = {dataset for row in self.rows.values() for dataset in row.entries}
-        datasets = [d for d in order if d in used] + sorted(used - set(order))
-        for row in self.rows.values():
-            for entry in row.entries.values():
-                for run, _ in entry.stale.values():
-                    self.references.setdefault(run.cell.dataset, run.reference)
-        rows = list(self.rows.values())
-        board = Board(self.track, rows, datasets, self.references, damaged, self.store)
-        board.rows = sorted(board.rows, key=lambda row: _rank(board, row))
-        return board
-
-
-def _rank(board: Board, row: Row) -> tuple[float, str]:
-    """Best first; rows without an aggregate last, by name."""
-    found = board.aggregates.get(row.label)
-    return (-found.mean.value if found else np.inf, row.label)

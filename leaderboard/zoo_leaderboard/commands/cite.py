@@ -19,7 +19,7 @@ def cite(track: str, store: str | None, out: Path | None) -> None:
     That is its algorithms, datasets, environments, libraries and statistics, and the zoo. What has
     no known entry is named on stderr.
     """
-    from zoo_leaderboard.board.board import load
+    from zoo_leaderboard.board.loading import load
     from zoo_leaderboard.report.citations import citations
 
     found = citations(load(store, track, check=False))

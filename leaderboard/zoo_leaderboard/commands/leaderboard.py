@@ -227,7 +227,7 @@ def published_command(track: str, store: str | None, style: str, out: Path | Non
 
 
 def _board(store: str | None, track: str) -> Board:
-    from zoo_leaderboard.board.board import load
+    from zoo_leaderboard.board.loading import load
 
     board = load(store, track)
     for problem in board.damaged:

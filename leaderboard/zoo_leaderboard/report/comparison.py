@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo_core.errors import UnknownName, ZooError
-from zoo_leaderboard.board.board import Board, Entry, Row
+from zoo_leaderboard.board.board import Board
+from zoo_leaderboard.board.rows import Entry, Row
 from zoo_leaderboard.report.markup import Notes, grid, lines_of, plus_minus
 from zoo_leaderboard.report.published import Published, PublishedScore, load_published
 from zoo_leaderboard.report.tables.sections import row_text, score_text, steps_text

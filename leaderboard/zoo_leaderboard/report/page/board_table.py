@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from zoo_leaderboard.board.board import AGGREGATE, Board, Entry, Row
+from zoo_leaderboard.board.board import AGGREGATE, Board
+from zoo_leaderboard.board.rows import Entry, Row
 from zoo_leaderboard.report.markup import spread
 from zoo_leaderboard.report.page.about import About
 from zoo_leaderboard.report.page.texts import decimal

@@ -12,7 +12,8 @@ from pathlib import Path
 from zoo_core import registry as registry_module
 from zoo_core.registry import Registry
 from zoo_core.version import SEMANTICS, __version__
-from zoo_leaderboard.board.board import Board, Row
+from zoo_leaderboard.board.board import Board
+from zoo_leaderboard.board.rows import Row
 from zoo_leaderboard.report import comparison
 from zoo_leaderboard.report.comparison import Pair
 from zoo_leaderboard.report.page import names

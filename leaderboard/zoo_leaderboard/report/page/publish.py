@@ -7,8 +7,8 @@ from pathlib import Path
 
 from zoo_core.errors import UnknownName, ZooError
 from zoo_core.registry import Registry
-from zoo_leaderboard.board.board import load
 from zoo_leaderboard.board.index import summaries
+from zoo_leaderboard.board.loading import load
 from zoo_leaderboard.report.page.build import Ranking, write_site
 from zoo_leaderboard.report.page.site import Site, Written
 from zoo_leaderboard.store import Store

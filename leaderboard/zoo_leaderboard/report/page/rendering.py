@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 
-from zoo_leaderboard.board.board import Entry
+from zoo_leaderboard.board.rows import Entry
 from zoo_leaderboard.report.markup import thousands
 from zoo_leaderboard.report.page import names, texts
 from zoo_leaderboard.report.page.about import web_address

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from zoo_core.config import parse_value
-from zoo_leaderboard.board.board import Board, Entry, Row
+from zoo_leaderboard.board.board import Board
+from zoo_leaderboard.board.rows import Entry, Row
 from zoo_leaderboard.board.summary import RunSummary
 from zoo_leaderboard.report.page.texts import numbers
 

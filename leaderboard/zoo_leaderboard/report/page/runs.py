@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo_core.show import value_text
-from zoo_leaderboard.board.board import Board, Row
+from zoo_leaderboard.board.board import Board
+from zoo_leaderboard.board.rows import Row
 from zoo_leaderboard.board.summary import Details, RunSummary
 from zoo_leaderboard.report.page.about import About
 from zoo_leaderboard.report.page.charts import Chart, Kind, chart, mean_curve

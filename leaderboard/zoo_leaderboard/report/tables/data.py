@@ -7,7 +7,8 @@ import io
 import json
 from typing import Any
 
-from zoo_leaderboard.board.board import AGGREGATE, Aggregate, Board, Row
+from zoo_leaderboard.board.board import AGGREGATE, Aggregate, Board
+from zoo_leaderboard.board.rows import Row
 from zoo_leaderboard.board.summary import RunSummary
 from zoo_leaderboard.report.tables.sections import acts_of, heading_lines, metrics_of
 from zoo_leaderboard.stats import Interval, mean, standard_deviation

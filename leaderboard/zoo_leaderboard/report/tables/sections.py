@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from zoo_leaderboard.board.board import AGGREGATE, Board, Entry, Row
+from zoo_leaderboard.board.board import AGGREGATE, Board
+from zoo_leaderboard.board.rows import Entry, Row
 from zoo_leaderboard.report.markup import Notes, Text, short, spread, thousands
 from zoo_leaderboard.stats import Interval, mean
 
