@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from zoo_leaderboard.ranking import prepare, run
     from zoo_leaderboard.report.page.publish import publish
     from zoo_leaderboard.result import Result
+    from zoo_leaderboard.running.ray import Ray
     from zoo_leaderboard.running.runner import Summary
     from zoo_leaderboard.store import Store
     from zoo_leaderboard.store.merge import merge
@@ -54,6 +55,7 @@ _HOMES = {
     "Board": "board.board",
     "Evaluated": "policies.scoring",
     "Exported": "policies.exporting",
+    "Ray": "running.ray",
     "Result": "result",
     "Store": "store",
     "Summary": "running.runner",
@@ -76,6 +78,7 @@ __all__ = [
     "Board",
     "Evaluated",
     "Exported",
+    "Ray",
     "Result",
     "Store",
     "Summary",

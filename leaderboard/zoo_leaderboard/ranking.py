@@ -11,7 +11,7 @@ from zoo_leaderboard.planning import Planned, Tell, Variant, plan, review
 from zoo_leaderboard.running.limits import RETRIES, UNLIMITED, Limits
 from zoo_leaderboard.running.memory import parse_size
 from zoo_leaderboard.running.progress import Display
-from zoo_leaderboard.running.runner import Summary, run_planned
+from zoo_leaderboard.running.runner import Engine, Summary, run_planned
 from zoo_leaderboard.running.tracking import chosen
 from zoo_leaderboard.store import Store
 from zoo_leaderboard.track import Track, load_track
@@ -60,6 +60,7 @@ def carry_out(
     workers: int | None = None,
     retry_failed: bool = False,
     limits: Limits = UNLIMITED,
+    engine: Engine | None = None,
 ) -> Summary:
     """Notes the plan in the store, so that what is missing is known, and runs it.
 
@@ -77,6 +78,7 @@ def carry_out(
         workers=workers,
         retry_failed=retry_failed,
         limits=limits,
+        engine=engine,
     )
 
 
@@ -97,6 +99,7 @@ def run(
     memory_limit: int | str | None = None,
     retries: int = RETRIES,
     trackers: Sequence[str] = (),
+    engine: Engine | None = None,
     display: Display | None = None,
     tell: Tell = lambda line: None,
 ) -> Summary:
@@ -118,6 +121,8 @@ def run(
         memory_limit: Bytes, or a size such as `4GiB`, that a job and what it starts may hold.
         retries: How often a job whose process is killed from outside starts again within the run.
         trackers: Names of those that take the jobs' curves, such as `tensorboard`.
+        engine: Who runs the jobs, such as `zoo_leaderboard.Ray("auto")`; none for processes of this
+            machine.
         display: Told of the progress; none for silence.
         tell: Told of datasets that are built or fetched, and of the track's that cannot be had.
 
@@ -148,4 +153,5 @@ def run(
         workers=workers,
         retry_failed=retry_failed,
         limits=limits,
+        engine=engine,
     )

@@ -23,6 +23,7 @@ from zoo_leaderboard.commands.options import (
 if TYPE_CHECKING:
     from zoo_leaderboard.board.board import Board
     from zoo_leaderboard.planning import Planned
+    from zoo_leaderboard.running.ray import Ray
     from zoo_leaderboard.running.runner import Summary
     from zoo_leaderboard.store import Store
 
@@ -60,6 +61,16 @@ def leaderboard() -> None:
     show_default=True,
     help="How often a job starts again whose process was killed from outside.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Processes of this machine, or the nodes of a Ray cluster.",
+)
+@click.option("--address", help="Of the Ray cluster.  [default: $RAY_ADDRESS, else one found here]")
+@click.option("--cpus", type=click.FloatRange(0), help="Per job on Ray.  [default: its threads]")
+@click.option("--gpus", type=click.FloatRange(0), help="Per job on Ray, such as 0.25.")
 @click.option("--dry-run", is_flag=True, help="Only show what would run, is done, or is stale.")
 def run_command(
     track: str,
@@ -77,6 +88,10 @@ def run_command(
     time_limit: float | None,
     memory_limit: str | None,
     retries: int,
+    engine: str,
+    address: str | None,
+    cpus: float | None,
+    gpus: float | None,
     dry_run: bool,
 ) -> None:
     """Run what the store lacks of a track, each job in a process of its own.
@@ -93,7 +108,9 @@ def run_command(
     from zoo_leaderboard.running.runner import to_run, usable_cores
     from zoo_leaderboard.store import Store
 
-    usable_device(device)
+    cluster = _ray(engine, address, cpus, gpus)
+    if cluster is None:
+        usable_device(device)
     memory = None if memory_limit is None else parse_size(memory_limit)
     limits = Limits(time_limit, memory, retries)
     place = Store(store)
@@ -131,11 +148,23 @@ def run_command(
                 workers=workers,
                 retry_failed=retry_failed,
                 limits=limits,
+                engine=cluster,
             )
         except KeyboardInterrupt:
             click.echo("stopped; the same command goes on from the checkpoints", err=True)
             raise
     _finish(summary, place)
+
+
+def _ray(engine: str, address: str | None, cpus: float | None, gpus: float | None) -> Ray | None:
+    """The cluster that was asked for; none for this machine."""
+    from zoo_leaderboard.running.ray import Ray
+
+    if engine == "ray":
+        return Ray(address, cpus, gpus, lambda line: click.echo(f"zoo: {line}", err=True))
+    if (address, cpus, gpus) != (None, None, None):
+        raise ZooError("--address, --cpus and --gpus are for --engine ray")
+    return None
 
 
 def _plan_line(planned: Sequence[Planned], jobs: int) -> str:

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from zoo_core.errors import ZooError
 from zoo_leaderboard.planning import Job, Planned
@@ -48,6 +48,28 @@ class Summary:
     def ok(self) -> bool:
         """Whether every planned job has a score."""
         return not self.failures
+
+    def add(self, job: Job, result: Result) -> None:
+        """Counts what a job left."""
+        if result.failure is None:
+            self.finished += 1
+        else:
+            self.failures.append((job, result.failure.reason))
+
+
+class Engine(Protocol):
+    """Another way to run jobs than processes of this machine."""
+
+    def run(
+        self,
+        jobs: Sequence[Job],
+        store: Store,
+        display: Display,
+        summary: Summary,
+        workers: int | None,
+        limits: Limits,
+    ) -> None:
+        """Runs jobs, and adds what became of them to the summary; see `run_planned`."""
 
 
 @dataclass
@@ -110,6 +132,7 @@ def run_planned(
     workers: int | None = None,
     retry_failed: bool = False,
     limits: Limits = UNLIMITED,
+    engine: Engine | None = None,
 ) -> Summary:
     """Runs what is missing and waits for it.
 
@@ -120,9 +143,10 @@ def run_planned(
         workers: Processes at a time; none for as many as fit the cores.
         retry_failed: Whether failed and damaged cells are run again.
         limits: Of each job.
+        engine: Who runs them; none for processes of this machine.
 
     Raises:
-        ZooError: the store cannot be written, or the fork server keeps dying.
+        ZooError: the store cannot be written, or the engine itself cannot go on.
     """
     jobs = to_run(planned, retry_failed)
     chosen = {job.key for job in jobs}
@@ -133,6 +157,9 @@ def run_planned(
     )
     if jobs:
         store.check_writable()
+    if jobs and engine is not None:
+        engine.run(jobs, store, display, summary, workers, limits)
+    elif jobs:
         threads = max(job.threads for job in jobs)
         count = workers or max(1, usable_cores() // threads)
         failed_before = {p.job.key for p in planned if p.state == "failed"}
@@ -142,6 +169,34 @@ def run_planned(
                 task.seen = stamp(store.get(task.job.cell, task.job.key))
         _Runner(tasks, store, display, summary, count, limits).run(threads)
     return summary
+
+
+def repeated(failure: Failure, times: int) -> Failure:
+    """A failure that says how often its job was killed."""
+    if times <= 1:
+        return failure
+    return failure.model_copy(update={"reason": f"{failure.reason}, {times} times"})
+
+
+def leave_failure(store: Store, job: Job, seen: str, failure: Failure) -> Result | None:
+    """Records a failure, unless another runner made a record in the meantime, which it gives; none
+    where another runner has the job now.
+
+    Args:
+        store: Where results go.
+        job: The job.
+        seen: The stamp of the failed record that there was before.
+        failure: Why it has no score.
+    """
+    result = failed(job, failure, store.unfinished(job.key))
+    with contextlib.suppress(ZooError, OSError), store.lock(job.key) as mine:
+        if not mine:
+            return None
+        found = made_since(store, job, seen)
+        if found is not None:
+            return found
+        store.put(result)
+    return result
 
 
 class _Runner:
@@ -266,34 +321,15 @@ class _Runner:
                 self.display.retried(task.job, failure.reason)
                 self.pending.appendleft(task)
                 return
-            if task.kills > 1:
-                reason = f"{failure.reason}, {task.kills} times"
-                failure = failure.model_copy(update={"reason": reason})
-        result = self._leave(task, failure)
+            failure = repeated(failure, task.kills)
+        result = leave_failure(self.store, task.job, task.seen, failure)
         if result is None:
             self._wait(task)
         else:
             self._over(task, result)
 
-    def _leave(self, task: _Task, failure: Failure) -> Result | None:
-        """Records a failure, unless another runner made a record in the meantime, which it gives;
-        none where another runner has the job now."""
-        job = task.job
-        result = failed(job, failure, self.store.unfinished(job.key))
-        with contextlib.suppress(ZooError, OSError), self.store.lock(job.key) as mine:
-            if not mine:
-                return None
-            found = made_since(self.store, job, task.seen)
-            if found is not None:
-                return found
-            self.store.put(result)
-        return result
-
     def _over(self, task: _Task, result: Result) -> None:
-        if result.failure is None:
-            self.summary.finished += 1
-        else:
-            self.summary.failures.append((task.job, result.failure.reason))
+        self.summary.add(task.job, result)
         self.display.finished(task.job, result)
         if result.failure is not None and result.failure.kind == "disk":
             # Whatever is started now would train for nothing.
