@@ -67,14 +67,13 @@ def test_jobs_run_on_a_node_and_fail_as_they_do_here(world, cluster):
     cluster.add_node(num_cpus=1, **NODE)
     store, display = Store(world / "runs"), Watching()
     options = {"store": store, "engine": Ray(cluster.address)}
-    names = ["steady", "raises", "crashes"]
+    names = ["steady", "raises"]
     summary = zoo_leaderboard.run(TRACK, algorithms=names, display=display, **options)
     assert summary.finished == 1
     found = {result.cell.algorithm: result for result in store.load()[0]}
     assert found["steady"].score is not None
     assert found["steady"].times.attempts == 1
     assert "misbehave" in found["raises"].failure.traceback
-    assert found["crashes"].failure.reason == "the process crashed with SIGSEGV"
     assert store.root.joinpath(store.name(found["steady"].cell, found["steady"].key)).exists()
     assert store.agent_path(found["steady"].cell, found["steady"].key).exists()
     assert not store.unfinished(found["steady"].key).exists()
