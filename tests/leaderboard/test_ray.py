@@ -178,16 +178,18 @@ def test_a_driver_that_ends_leaves_nothing_running_and_the_next_goes_on(world, c
 
 
 @pytest.mark.slow
-def test_results_reach_a_bucket(world, s3, cluster):
+def test_results_reach_a_bucket_and_failures_are_made_anew_on_request(world, s3, cluster):
     cluster.add_node(num_cpus=1, **NODE)
-    store = Store(f"{s3}/runs")
-    summary = zoo_leaderboard.run(
-        TRACK, algorithms=["steady"], store=store, engine=Ray(cluster.address)
-    )
-    assert summary.ok
-    ((result,), _) = store.load()
-    agent = store.name(result.cell, result.key).replace(".json", ".agent.pt")
+    store, display = Store(f"{s3}/runs"), Watching()
+    options = {"store": store, "engine": Ray(cluster.address), "display": display}
+    assert not zoo_leaderboard.run(TRACK, algorithms=["steady", "raises"], **options).ok
+    found = {result.cell.algorithm: result for result in store.load()[0]}
+    steady, failed = found["steady"], found["raises"]
+    agent = store.name(steady.cell, steady.key).replace(".json", ".agent.pt")
     assert store.files.exists(agent)
+    zoo_leaderboard.run(TRACK, algorithms=["raises"], retry_failed=True, **options)
+    assert sorted(display.begun) == ["raises", "raises", "steady"]
+    assert store.get(failed.cell, failed.key) != failed
 
 
 def wait_for(condition, process=None, seconds=300):

@@ -23,13 +23,12 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from zoo_core.errors import ZooError
-from zoo_leaderboard.planning import Job, Planned, Tell
+from zoo_leaderboard.planning import Job, Tell
 from zoo_leaderboard.result import Failure, Result
 from zoo_leaderboard.running.execution import Progress
 from zoo_leaderboard.running.limits import Limits
 from zoo_leaderboard.running.progress import Display
-from zoo_leaderboard.running.runner import Summary, leave_failure, repeated, run_planned
-from zoo_leaderboard.running.worker import stamp
+from zoo_leaderboard.running.runner import Summary, Wanted, leave_failure, repeated, run_here
 from zoo_leaderboard.store import Store
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ class Ray:
 
     def run(
         self,
-        jobs: Sequence[Job],
+        wanted: Sequence[Wanted],
         store: Store,
         display: Display,
         summary: Summary,
@@ -79,8 +78,8 @@ class Ray:
                 the store.
         """
         with self._connected() as ray:
-            self._tell_of_room(ray, jobs)
-            _Driver(ray, self, store, display, summary, workers, limits).run(jobs)
+            self._tell_of_room(ray, [job for job, _ in wanted])
+            _Driver(ray, self, store, display, summary, workers, limits).run(wanted)
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[ModuleType]:
@@ -164,11 +163,8 @@ class _Driver:
         self.mailbox = ray.remote(_Mailbox).options(num_cpus=0, max_restarts=-1).remote()
         self.environment = {k: v for k, v in os.environ.items() if k.startswith(FORWARDED)}
 
-    def run(self, jobs: Sequence[Job]) -> None:
-        self.pending.extend(
-            _Task(number, job, stamp(self.store.get(job.cell, job.key)))
-            for number, job in enumerate(jobs)
-        )
+    def run(self, wanted: Sequence[Wanted]) -> None:
+        self.pending.extend(_Task(number, *item) for number, item in enumerate(wanted))
         try:
             while self.pending or self.submitted:
                 self._submit()
@@ -191,6 +187,7 @@ class _Driver:
             reference = work.remote(
                 task.number,
                 task.job.model_dump(mode="json"),
+                task.seen,
                 self.store.identity,
                 self.limits,
                 self.environment,
@@ -285,6 +282,7 @@ class _Teller(Display):
 def _work(
     number: int,
     job: dict[str, Any],
+    seen: str,
     store: str,
     limits: Limits,
     environment: dict[str, str],
@@ -299,7 +297,7 @@ def _work(
     place, task = Store(store), Job.model_validate(job)
     _check_seen(place, task)
     told = _Teller(number, mailbox)
-    run_planned([Planned(task, "missing")], place, told, workers=1, limits=limits)
+    run_here([Wanted(task, seen)], place, told, Summary(), 1, limits)
     assert told.result is not None
     return told.result.model_dump_json()
 

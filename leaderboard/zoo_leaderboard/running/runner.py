@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from zoo_core.errors import ZooError
 from zoo_leaderboard.planning import Job, Planned
@@ -57,12 +57,20 @@ class Summary:
             self.failures.append((job, result.failure.reason))
 
 
+class Wanted(NamedTuple):
+    """A job that is to run."""
+
+    job: Job
+    seen: str = ""
+    """The stamp of the failed record that the plan knew; empty where there was none."""
+
+
 class Engine(Protocol):
     """Another way to run jobs than processes of this machine."""
 
     def run(
         self,
-        jobs: Sequence[Job],
+        wanted: Sequence[Wanted],
         store: Store,
         display: Display,
         summary: Summary,
@@ -157,18 +165,30 @@ def run_planned(
     )
     if jobs:
         store.check_writable()
-    if jobs and engine is not None:
-        engine.run(jobs, store, display, summary, workers, limits)
-    elif jobs:
-        threads = max(job.threads for job in jobs)
-        count = workers or max(1, usable_cores() // threads)
         failed_before = {p.job.key for p in planned if p.state == "failed"}
-        tasks = [_Task(number, job, "") for number, job in enumerate(jobs)]
-        for task in tasks:
-            if task.job.key in failed_before:
-                task.seen = stamp(store.get(task.job.cell, task.job.key))
-        _Runner(tasks, store, display, summary, count, limits).run(threads)
+        wanted = [
+            Wanted(job, stamp(store.get(job.cell, job.key)) if job.key in failed_before else "")
+            for job in jobs
+        ]
+        run = run_here if engine is None else engine.run
+        run(wanted, store, display, summary, workers, limits)
     return summary
+
+
+def run_here(
+    wanted: Sequence[Wanted],
+    store: Store,
+    display: Display,
+    summary: Summary,
+    workers: int | None,
+    limits: Limits,
+) -> None:
+    """Runs jobs in processes of this machine, and adds what became of them to the summary; see
+    `run_planned`."""
+    threads = max(job.threads for job, _ in wanted)
+    count = workers or max(1, usable_cores() // threads)
+    tasks = [_Task(number, *item) for number, item in enumerate(wanted)]
+    _Runner(tasks, store, display, summary, count, limits).run(threads)
 
 
 def repeated(failure: Failure, times: int) -> Failure:
@@ -185,7 +205,7 @@ def leave_failure(store: Store, job: Job, seen: str, failure: Failure) -> Result
     Args:
         store: Where results go.
         job: The job.
-        seen: The stamp of the failed record that there was before.
+        seen: The stamp of the failed record that the plan knew.
         failure: Why it has no score.
     """
     result = failed(job, failure, store.unfinished(job.key))
