@@ -363,9 +363,9 @@ class _Kept:
         runs, damaged = summaries(store) if store.files.exists() else ([], [])
         self.runs = {run.key: run for run in runs}
         self.damaged = {problem.key: problem for problem in damaged}
-        self.of_cell: dict[Cell, RunSummary] = {}
+        self.of_cell: dict[tuple[str, str, int], RunSummary] = {}
         for run in sorted(runs, key=lambda run: run.finished_at):
-            self.of_cell[run.cell] = run
+            self.of_cell[run.place.row, run.place.dataset, run.seed] = run
         self._changed: dict[tuple[str, str, str], str] = {}
 
     def review(self, job: Job) -> Planned:
@@ -383,7 +383,7 @@ class _Kept:
         notes = []
         if (self.store.unfinished(job.key) / "checkpoint.pt").exists():
             notes.append("continues from its checkpoint")
-        stale = self.of_cell.get(job.cell)
+        stale = self.of_cell.get((job.cell.row, job.cell.dataset, job.cell.seed))
         if stale is not None:
             notes.append(f"stale result: {self._what_changed(stale, job)} changed")
         return ", ".join(notes)

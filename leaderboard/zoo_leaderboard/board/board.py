@@ -85,10 +85,11 @@ class Board:
         """By the row's label; empty without a common dataset."""
         if not self.common:
             return {}
-        ranks = stats.average_ranks([self._scores(row.label) for row in self.active])
+        # In an order of its own, so that no interval depends on what finished first.
+        rows = sorted(self.active, key=lambda row: row.label)
+        ranks = stats.average_ranks([self._scores(row.label) for row in rows])
         return {
-            row.label: self._aggregate(row, rank)
-            for row, rank in zip(self.active, ranks, strict=True)
+            row.label: self._aggregate(row, rank) for row, rank in zip(rows, ranks, strict=True)
         }
 
     def _aggregate(self, row: Row, rank: Interval) -> Aggregate:
@@ -152,7 +153,12 @@ class Board:
 
     def told_apart(self, x: str, y: str) -> bool:
         """Whether two rows' means over the common datasets differ: Welch's test at 5 %."""
-        return stats.difference(self._scores(x), self._scores(y)).p_value < stats.ALPHA
+        found = stats.difference_of_moments(self._moments[x], self._moments[y])
+        return found.p_value < stats.ALPHA
+
+    @cached_property
+    def _moments(self) -> dict[str, stats.Moments]:
+        return {label: stats.moments(self._scores(label)) for label in self.aggregates}
 
     @property
     def runs(self) -> list[RunSummary]:
@@ -203,7 +209,7 @@ class Board:
         import pandas as pd
 
         lines = [
-            (run.cell.row, run.cell.algorithm, run.cell.dataset, run.seed, *point)
+            (run.place.row, run.place.algorithm, run.place.dataset, run.seed, *point)
             for run in self.runs
             for point in run.curve
         ]

@@ -24,8 +24,8 @@ from zoo_leaderboard.store import Damaged, Listed, Store
 WAIT_SECONDS = 20.0
 """For another process that writes the index; after it this one does without."""
 
-_PLAIN = tuple(f.name for f in fields(RunSummary) if f.name not in {"cell", "reference", "name"})
-_COLUMNS = ("name", "size", "stamp", "damage", "row", "seed", "reference", *_PLAIN)
+_FIELDS = tuple(f.name for f in fields(RunSummary))
+_COLUMNS = ("size", "stamp", "damage", *_FIELDS)
 VERSION = int(hashlib.sha256(repr((1, _COLUMNS)).encode()).hexdigest()[:7], 16)
 """Of the columns; a file of another one is made anew. The first number is raised when a column
 changes its meaning."""
@@ -84,8 +84,8 @@ def _usable(path: Path | None) -> sqlite3.Connection | None:
             database = sqlite3.connect(path or ":memory:", timeout=WAIT_SECONDS)
             if database.execute("PRAGMA user_version").fetchone() != (VERSION,):
                 database.execute("DROP TABLE IF EXISTS runs")
-                columns = ", ".join(_COLUMNS[1:])
-                database.execute(f"CREATE TABLE runs (name TEXT PRIMARY KEY, {columns})")
+                columns = ", ".join(_COLUMNS)
+                database.execute(f"CREATE TABLE runs ({columns}, PRIMARY KEY (name))")
                 database.execute(f"PRAGMA user_version = {VERSION}")
             # Taken at once, so that a place that cannot be written shows here.
             database.execute("BEGIN IMMEDIATE")
@@ -102,52 +102,47 @@ def _usable(path: Path | None) -> sqlite3.Connection | None:
 
 
 def _line(file: Listed, found: Result | Damaged) -> tuple[Any, ...]:
+    values: dict[str, Any] = {**file._asdict()}
     if isinstance(found, Damaged):
-        values: dict[str, Any] = {"damage": found.reason}
+        values["damage"] = found.reason
     else:
         summary = summarise(found, file.name)
-        values = {field: getattr(summary, field) for field in _PLAIN}
-        values |= {
-            "row": summary.cell.model_dump_json(exclude={"seed"}),
-            "seed": summary.seed,
-            "reference": summary.reference.model_dump_json() if summary.reference else None,
-        }
-    values |= file._asdict()
+        values |= {field: getattr(summary, field) for field in _FIELDS}
+        values["place"] = summary.place.model_dump_json()
+        values["reference"] = summary.reference and summary.reference.model_dump_json()
     return tuple(values.get(column) for column in _COLUMNS)
 
 
 def _read(database: sqlite3.Connection, store: Store) -> tuple[list[RunSummary], list[Damaged]]:
-    found: list[RunSummary] = []
-    damaged: list[Damaged] = []
-    references: dict[str | None, ReferenceScores | None] = {None: None}
-    cells: dict[str, Cell] = {}
-    strings: dict[str, str] = {}
-    for line in database.execute("SELECT * FROM runs ORDER BY name"):
-        values = dict(zip(_COLUMNS, line, strict=True))
-        name, reason = values["name"], values["damage"]
-        if reason is not None:
-            damaged.append(store.damaged(name, reason))
-            continue
-        text = values["reference"]
-        if text not in references:
-            references[text] = ReferenceScores.model_validate_json(text)
-        row = values["row"]
-        if row not in cells:
-            cells[row] = Cell.model_validate_json(f'{{"seed": 0, {row[1:]}')
-        plain = {field: values[field] for field in _PLAIN}
-        for field in _REPEATED:
-            plain[field] = strings.setdefault(plain[field], plain[field])
-        plain["external"] = bool(plain["external"])
-        found.append(
-            RunSummary(
-                **plain,
-                name=name,
-                cell=cells[row].model_copy(update={"seed": values["seed"]}),
-                reference=references[text],
-            )
+    damaged = [
+        store.damaged(name, reason)
+        for name, reason in database.execute(
+            "SELECT name, damage FROM runs WHERE damage IS NOT NULL ORDER BY name"
         )
+    ]
+    # What is the same in many lines is held once.
+    references: dict[str | None, ReferenceScores | None] = {None: None}
+    places: dict[str, Cell] = {}
+    strings: dict[str, str] = {}
+    at = {name: _FIELDS.index(name) for name in ("place", "reference", "external", *_REPEATED)}
+    repeated = [at[name] for name in _REPEATED]
+    found: list[RunSummary] = []
+    lines = database.execute(
+        f"SELECT {', '.join(_FIELDS)} FROM runs WHERE damage IS NULL ORDER BY name"
+    )
+    for line in lines:
+        values = list(line)
+        reference, place = values[at["reference"]], values[at["place"]]
+        if reference not in references:
+            references[reference] = ReferenceScores.model_validate_json(reference)
+        if place not in places:
+            places[place] = Cell.model_validate_json(place)
+        values[at["reference"]], values[at["place"]] = references[reference], places[place]
+        values[at["external"]] = bool(values[at["external"]])
+        for i in repeated:
+            values[i] = strings.setdefault(values[i], values[i])
+        found.append(RunSummary(*values))
     return found, damaged
 
 
-_REPEATED = ("track", "status", "act", "conditions", "failure_kind", "reason", "alarm")
-"""What is the same in many lines is held once."""
+_REPEATED = ("track", "status", "act", "conditions", "finished_at", "reason", "alarm")

@@ -59,7 +59,7 @@ class _Staleness:
 
     def why(self, run: RunSummary) -> str:
         """`planning.why_stale` of the run's record."""
-        key = run.cell.row, run.cell.dataset, run.conditions
+        key = run.place.row, run.place.dataset, run.conditions
         if key not in self._known:
             record = self.store.read(run.name)
             stale = str(record) if isinstance(record, Damaged) else why_stale(record, self.planner)
@@ -72,6 +72,13 @@ class _Builder:
         self.track, self.planned, self.store = track, planned, store
         self.rows: dict[str, Row] = {}
         self.references: dict[str, ReferenceScores | None] = {}
+        self._of: dict[int, Entry] = {}
+
+    def of(self, place: Cell) -> Entry:
+        """The entry of a summary's place, which its other seeds share."""
+        if id(place) not in self._of:
+            self._of[id(place)] = self.entry(place)
+        return self._of[id(place)]
 
     def entry(self, cell: Cell) -> Entry:
         row = self.rows.setdefault(
@@ -80,9 +87,9 @@ class _Builder:
         return row.entries.setdefault(cell.dataset, Entry())
 
     def add(self, run: RunSummary, stale: str) -> None:
-        entry, seed = self.entry(run.cell), run.seed
+        entry, seed = self.of(run.place), run.seed
         if run.external:
-            self.rows[run.cell.row].external = True
+            self.rows[run.place.row].external = True
         if run.status == "failed":
             # A stale failure says nothing about the code as it is now.
             if not stale:
@@ -94,7 +101,7 @@ class _Builder:
             entry.stale[seed] = run, stale
             return
         entry.finished[seed] = run
-        self.references[run.cell.dataset] = run.reference
+        self.references[run.place.dataset] = run.reference
 
     def add_damaged(self, problem: Damaged) -> None:
         cell = self.planned.get(problem.key, problem.cell)
@@ -125,7 +132,7 @@ class _Builder:
         for row in self.rows.values():
             for entry in row.entries.values():
                 for run, _ in entry.stale.values():
-                    self.references.setdefault(run.cell.dataset, run.reference)
+                    self.references.setdefault(run.place.dataset, run.reference)
         rows = list(self.rows.values())
         board = Board(self.track, rows, datasets, self.references, damaged, self.store)
         board.rows = sorted(board.rows, key=lambda row: _rank(board, row))

@@ -40,7 +40,10 @@ class RunSummary:
 
     key: str
     track: str
-    cell: Cell
+    place: Cell
+    """Its cell with seed 0, one object for all seeds."""
+    seed: int
+    """Of the training."""
     conditions: str
     """The hash of all ingredients but the seed: equal for the runs of a cell that hold together."""
     status: Literal["finished", "failed"]
@@ -79,6 +82,8 @@ class RunSummary:
     """Training runs on the dataset that the search for the settings spent; none where unknown."""
     updates_per_second: float | None = None
     """Training steps a second, without evaluations."""
+    other_acts: int = 0
+    """How many ways of acting but the headline were evaluated at the last step."""
     details_json: str = "{}"
     """`Details` as JSON."""
 
@@ -88,9 +93,9 @@ class RunSummary:
         return Details.model_validate_json(self.details_json)
 
     @property
-    def seed(self) -> int:
-        """Of the training."""
-        return self.cell.seed
+    def cell(self) -> Cell:
+        """Its row, dataset and seed."""
+        return self.place.model_copy(update={"seed": self.seed})
 
     @property
     def curve(self) -> tuple[tuple[int, float], ...]:
@@ -150,7 +155,8 @@ def summarise(result: Result, name: str = "") -> RunSummary:
     return RunSummary(
         key=result.key,
         track=result.track,
-        cell=result.cell,
+        place=result.cell.model_copy(update={"seed": 0}),
+        seed=result.cell.seed,
         conditions=conditions(result),
         status=result.status,
         act=result.act,
@@ -175,6 +181,7 @@ def summarise(result: Result, name: str = "") -> RunSummary:
         peak_device_memory=result.peak_device_memory,
         tuning_evaluations=result.tuning_evaluations,
         updates_per_second=result.updates_per_second,
+        other_acts=len(details.acts.keys() - {result.act}),
         details_json=details.model_dump_json(),
     )
 

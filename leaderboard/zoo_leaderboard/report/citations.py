@@ -85,12 +85,14 @@ def citations(board: Board, registry: Registry | None = None) -> Citations:
     if not runs:
         raise ZooError(f"no finished run of track '{board.track.name}' to cite")
     found, unknown = [*entries_of(ZOO)], []
-    for name in sorted({run.cell.algorithm for run in runs}):
+    for name in sorted({run.place.algorithm for run in runs}):
         entries, problem = _of_algorithm(name, registry or registry_module.installed())
         found += entries
         unknown += [problem] if problem else []
-    for id in sorted({run.cell.dataset for run in runs}):
-        sources = {run.reference.source for run in runs if run.reference and run.cell.dataset == id}
+    for id in sorted({run.place.dataset for run in runs}):
+        sources = {
+            run.reference.source for run in runs if run.reference and run.place.dataset == id
+        }
         entries, problems = _of_dataset(id, sources)
         found += entries
         unknown += problems

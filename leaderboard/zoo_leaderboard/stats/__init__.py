@@ -9,7 +9,16 @@ generator of its own.
 """
 
 from zoo_leaderboard.stats.aggregates import Aggregates, aggregates, mean, standard_deviation
-from zoo_leaderboard.stats.difference import ALPHA, Difference, difference, not_worse, significant
+from zoo_leaderboard.stats.difference import (
+    ALPHA,
+    Difference,
+    Moments,
+    difference,
+    difference_of_moments,
+    moments,
+    not_worse,
+    significant,
+)
 from zoo_leaderboard.stats.improvement import improves, probability_of_improvement
 from zoo_leaderboard.stats.profiles import Profile, performance_profile
 from zoo_leaderboard.stats.ranks import average_ranks
@@ -20,13 +29,16 @@ __all__ = [
     "Aggregates",
     "Difference",
     "Interval",
+    "Moments",
     "Profile",
     "Scores",
     "aggregates",
     "average_ranks",
     "difference",
+    "difference_of_moments",
     "improves",
     "mean",
+    "moments",
     "not_worse",
     "performance_profile",
     "probability_of_improvement",

@@ -19,6 +19,8 @@ from zoo_leaderboard.stats.resampling import (
     interval,
 )
 
+BLOCK = 100
+"""Resamples at a time: those of some thousand runs then fit into a processor's cache."""
 TARGET = 100.0
 """The score below which the optimality gap counts: the reference maximum."""
 
@@ -59,21 +61,37 @@ def aggregates(scores: Scores, *, repetitions: int = REPETITIONS, seed: int = 0)
         ValueError: no dataset, or one without a score.
     """
     runs = by_dataset(scores)
-    drawn = [counts(run.size, repetitions, seed, place) for place, run in enumerate(runs)]
     # The first line is the runs as they are.
-    weights = [np.vstack([np.ones((1, run.size)), c]) for run, c in zip(runs, drawn, strict=True)]
-    means = np.stack([c @ run / run.size for run, c in zip(runs, weights, strict=True)], axis=1)
-    flat = np.concatenate(runs)
-    shares = np.concatenate(
-        [c / (len(runs) * run.size) for run, c in zip(runs, weights, strict=True)], axis=1
-    )
-    found = (
-        means.mean(axis=1),
-        np.median(means, axis=1),
-        interquartile_mean(flat, shares),
-        TARGET - shares @ np.minimum(flat, TARGET),
-    )
+    parts = [_of_resamples(runs, [np.ones((1, run.size)) for run in runs])]
+    for begin in range(0, repetitions, BLOCK):
+        block = slice(begin, min(begin + BLOCK, repetitions))
+        drawn = [
+            counts(run.size, repetitions, seed, place)[block] for place, run in enumerate(runs)
+        ]
+        parts.append(_of_resamples(runs, drawn))
+    found = np.concatenate(parts, axis=1)
     return Aggregates(*(interval(of[0], of[1:], runs) for of in found))
+
+
+def _of_resamples(runs: list[Floats], drawn: list[Floats]) -> Floats:
+    """Each aggregate of each resample, [4, R].
+
+    Args:
+        runs: Per dataset, its scores.
+        drawn: Per dataset, how often each run is in each resample, [R, runs].
+    """
+    pairs = list(zip(runs, drawn, strict=True))
+    means = np.stack([c @ run / run.size for run, c in pairs], axis=1)
+    flat = np.concatenate(runs)
+    shares = np.concatenate([c / (len(runs) * run.size) for run, c in pairs], axis=1)
+    return np.stack(
+        [
+            means.mean(axis=1),
+            np.median(means, axis=1),
+            interquartile_mean(flat, shares),
+            TARGET - shares @ np.minimum(flat, TARGET),
+        ]
+    )
 
 
 def interquartile_mean(scores: Floats, weights: Floats) -> Floats:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zoo_leaderboard.stats.resampling import Scores, by_dataset
+from zoo_leaderboard.stats.resampling import Floats, Scores, by_dataset
 
 ALPHA = 0.05
 """The level of all tests."""
@@ -20,6 +20,28 @@ class Difference(NamedTuple):
     value: float
     p_value: float
     """1 where nothing can be said, because a dataset has a single run."""
+
+
+class Moments(NamedTuple):
+    """Number of runs, their mean and sample variance, each by dataset [D]."""
+
+    runs: Floats
+    mean: Floats
+    variance: Floats
+
+
+def moments(scores: Scores) -> Moments:
+    """The moments of each dataset's runs; the variance of a single run is NaN.
+
+    Raises:
+        ValueError: no dataset, or one without a score.
+    """
+    runs = by_dataset(scores)
+    return Moments(
+        np.array([float(run.size) for run in runs]),
+        np.array([math.fsum(run) / run.size for run in runs]),
+        np.array([run.var(ddof=1) if run.size > 1 else math.nan for run in runs]),
+    )
 
 
 def difference(x: Scores, y: Scores) -> Difference:
@@ -36,24 +58,30 @@ def difference(x: Scores, y: Scores) -> Difference:
     Raises:
         ValueError: other numbers of datasets, or a dataset without a score.
     """
-    from scipy.stats import t
+    return difference_of_moments(moments(x), moments(y))
 
-    xs, ys = by_dataset(x), by_dataset(y)
-    if len(xs) != len(ys):
-        raise ValueError(f"{len(xs)} datasets against {len(ys)}")
-    count = len(xs)
-    value = math.fsum([*(run.mean() for run in xs), *(-run.mean() for run in ys)]) / count
-    runs = [*xs, *ys]
-    if any(run.size == 1 for run in runs):
+
+def difference_of_moments(x: Moments, y: Moments) -> Difference:
+    """`difference`, of moments that are known.
+
+    Raises:
+        ValueError: other numbers of datasets.
+    """
+    from scipy.special import stdtr
+
+    datasets = x.runs.size
+    if datasets != y.runs.size:
+        raise ValueError(f"{datasets} datasets against {y.runs.size}")
+    value = (math.fsum(x.mean) - math.fsum(y.mean)) / datasets
+    counts = np.concatenate([x.runs, y.runs])
+    parts = np.concatenate([x.variance, y.variance]) / counts / datasets**2
+    variance = float(parts.sum())
+    if math.isnan(variance):
         return Difference(value, 1.0)
-    parts = [float(run.var(ddof=1)) / run.size / count**2 for run in runs]
-    variance = math.fsum(parts)
     if variance == 0.0:
         return Difference(value, 1.0 if value == 0.0 else 0.0)
-    freedom = variance**2 / math.fsum(
-        part**2 / (run.size - 1) for part, run in zip(parts, runs, strict=True)
-    )
-    return Difference(value, float(2.0 * t.sf(abs(value) / math.sqrt(variance), freedom)))
+    freedom = variance**2 / float((parts**2 / (counts - 1.0)).sum())
+    return Difference(value, float(2.0 * stdtr(freedom, -abs(value) / math.sqrt(variance))))
 
 
 def not_worse(rows: Mapping[str, Scores]) -> set[str]:
@@ -63,13 +91,13 @@ def not_worse(rows: Mapping[str, Scores]) -> set[str]:
     Args:
         rows: Per row and dataset, the scores of its runs.
     """
-    if not rows:
+    found = {label: moments(scores) for label, scores in rows.items()}
+    if not found:
         return set()
-    means = {
-        label: np.mean([run.mean() for run in by_dataset(scores)]) for label, scores in rows.items()
+    best = max(found.values(), key=lambda of: math.fsum(of.mean))
+    return {
+        label for label, of in found.items() if difference_of_moments(best, of).p_value >= ALPHA
     }
-    best = rows[max(means, key=lambda label: means[label])]
-    return {label for label, scores in rows.items() if difference(best, scores).p_value >= ALPHA}
 
 
 def significant(p_values: Sequence[float]) -> list[bool]:

@@ -51,7 +51,7 @@ def probability_of_improvement(
     for place, won in enumerate(wins):
         # Resampled runs are the same pairs with other counts: no pair is compared again.
         n, m = won.shape
-        first = counts(n, repetitions, seed, place, 0)
+        first = counts(n, repetitions, seed, place)
         second = counts(m, repetitions, seed, place, 1)
         total += ((first @ won) * second).sum(1) / (n * m)
     return interval(value, total / len(wins), [*xs, *ys])

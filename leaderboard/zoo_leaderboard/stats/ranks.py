@@ -12,7 +12,6 @@ from zoo_leaderboard.stats.resampling import (
     Interval,
     Scores,
     by_dataset,
-    counts,
     interval,
 )
 
@@ -38,14 +37,7 @@ def average_ranks(
         raise ValueError("every algorithm needs the same datasets")
     # [R, algorithms, datasets]; the first line is the runs as they are.
     means = np.stack(
-        [
-            np.stack(
-                [_means(run, repetitions, seed, place, row) for place, run in enumerate(datasets)],
-                axis=1,
-            )
-            for row, datasets in enumerate(runs)
-        ],
-        axis=1,
+        [_means(datasets, repetitions, seed, row) for row, datasets in enumerate(runs)], axis=1
     )
     ranks = _ranks(-means).mean(axis=2)
     return [
@@ -54,9 +46,14 @@ def average_ranks(
     ]
 
 
-def _means(run: Floats, repetitions: int, *stream: int) -> Floats:
-    drawn = counts(run.size, repetitions, *stream)
-    return np.concatenate([[run.mean()], drawn @ run / run.size])
+def _means(datasets: Sequence[Floats], repetitions: int, *stream: int) -> Floats:
+    """The mean of each dataset and of its resamples, [1 + R, datasets]."""
+    generator = np.random.default_rng(stream)
+    columns = []
+    for run in datasets:
+        drawn = run[generator.integers(0, run.size, (repetitions, run.size))]
+        columns.append(np.concatenate([[run.mean()], drawn.mean(axis=1)]))
+    return np.stack(columns, axis=1)
 
 
 def _ranks(values: Floats) -> Floats:

@@ -50,7 +50,7 @@ def by_dataset(scores: Scores) -> list[Floats]:
     return runs
 
 
-@functools.lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=128)
 def counts(runs: int, repetitions: int, *stream: int) -> Floats:
     """How often each run is in each resample, [repetitions, runs].
 

@@ -74,7 +74,7 @@ KINDS = {
         "Scores by dataset",
         "The mean score of every algorithm on every dataset; grey where it has no finished run.",
         score_heatmap,
-        lambda board: any(board.references.get(run.cell.dataset) for run in board.runs),
+        lambda board: any(board.references.get(run.place.dataset) for run in board.runs),
     ),
 }
 

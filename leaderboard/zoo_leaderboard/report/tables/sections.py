@@ -78,7 +78,7 @@ def cell_text(entry: Entry, notes: Notes) -> str:
 def acts_of(entry: Entry) -> dict[str, list[float]]:
     """By named way of acting but the headline, the scores at the last step."""
     found: dict[str, list[float]] = {}
-    for run in entry.runs:
+    for run in (run for run in entry.runs if run.other_acts):
         for act, score in run.acts.items():
             if act != run.act:
                 found.setdefault(act, []).append(score)
@@ -287,13 +287,19 @@ def metrics_of(entry: Entry) -> dict[str, dict[str, list[float | None]]]:
     return found
 
 
+_HELD_OUT = "/held_out"
+
+
 def _held_out_lines(board: Board) -> list[str]:
     """Where an update reports the metric `held_out`, its last losses on data learnt and not."""
     lines: list[str] = []
     for row in board.rows:
         for dataset in board.datasets:
-            for metrics in metrics_of(row.entry(dataset)).values():
-                for name in (name for name in metrics if name.endswith("/held_out")):
+            entry = row.entry(dataset)
+            if not any(_HELD_OUT in run.details_json for run in entry.runs):
+                continue
+            for metrics in metrics_of(entry).values():
+                for name in (name for name in metrics if name.endswith(_HELD_OUT)):
                     update = name.removesuffix("held_out")
                     means = {
                         own: mean([value for value in values if value is not None])
