@@ -26,7 +26,7 @@ def parsed(text):
 def board(*cells, source=None):
     reference = SimpleNamespace(source=source) if source else None
     runs = [
-        SimpleNamespace(cell=SimpleNamespace(algorithm=a, dataset=d), reference=reference)
+        SimpleNamespace(place=SimpleNamespace(algorithm=a, dataset=d), reference=reference)
         for a, d in cells
     ]
     return SimpleNamespace(runs=runs, track=SimpleNamespace(name="mine"))
