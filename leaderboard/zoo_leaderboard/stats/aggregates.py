@@ -66,7 +66,8 @@ def aggregates(scores: Scores, *, repetitions: int = REPETITIONS, seed: int = 0)
     for begin in range(0, repetitions, BLOCK):
         block = slice(begin, min(begin + BLOCK, repetitions))
         drawn = [
-            counts(run.size, repetitions, seed, place)[block] for place, run in enumerate(runs)
+            counts(run.size, repetitions, seed, place)[block].astype(np.float64)
+            for place, run in enumerate(runs)
         ]
         parts.append(_of_resamples(runs, drawn))
     found = np.concatenate(parts, axis=1)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from zoo_leaderboard.stats.resampling import (
     REPETITIONS,
-    Floats,
     Interval,
     Scores,
     by_dataset,
@@ -18,14 +17,14 @@ from zoo_leaderboard.stats.resampling import (
 
 def improves(x: ArrayLike, y: ArrayLike) -> float:
     """P(X > Y) + P(X = Y) / 2 on one dataset: the Mann-Whitney statistic over n m."""
-    return float(_wins(x, y).mean())
+    return float(_wins(x, y).mean(dtype=np.float64))
 
 
-def _wins(x: ArrayLike, y: ArrayLike) -> Floats:
+def _wins(x: ArrayLike, y: ArrayLike) -> NDArray[np.float32]:
     """1 where a run of X beats one of Y and 1/2 where they are equal, [X, Y]."""
     a = np.asarray(x, dtype=np.float64).reshape(-1, 1)
     b = np.asarray(y, dtype=np.float64).reshape(1, -1)
-    return np.asarray((a > b) + 0.5 * (a == b), dtype=np.float64)
+    return np.asarray((a > b) + 0.5 * (a == b), dtype=np.float32)
 
 
 def probability_of_improvement(
@@ -46,12 +45,12 @@ def probability_of_improvement(
     if len(xs) != len(ys):
         raise ValueError(f"{len(xs)} datasets against {len(ys)}")
     wins = [_wins(a, b) for a, b in zip(xs, ys, strict=True)]
-    value = float(np.mean([won.mean() for won in wins]))
+    value = float(np.mean([won.mean(dtype=np.float64) for won in wins]))
     total = np.zeros(repetitions)
     for place, won in enumerate(wins):
         # Resampled runs are the same pairs with other counts: no pair is compared again.
         n, m = won.shape
         first = counts(n, repetitions, seed, place)
         second = counts(m, repetitions, seed, place, 1)
-        total += ((first @ won) * second).sum(1) / (n * m)
+        total += np.einsum("rm,rm->r", first @ won, second) / (n * m)
     return interval(value, total / len(wins), [*xs, *ys])

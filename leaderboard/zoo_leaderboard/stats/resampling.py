@@ -51,8 +51,10 @@ def by_dataset(scores: Scores) -> list[Floats]:
 
 
 @functools.lru_cache(maxsize=128)
-def counts(runs: int, repetitions: int, *stream: int) -> Floats:
+def counts(runs: int, repetitions: int, *stream: int) -> NDArray[np.float32]:
     """How often each run is in each resample, [repetitions, runs].
+
+    In single precision, which is exact for whole numbers and their products of this size.
 
     Args:
         runs: Of one dataset.
@@ -61,7 +63,7 @@ def counts(runs: int, repetitions: int, *stream: int) -> Floats:
     """
     generator = np.random.default_rng(stream)
     drawn = generator.multinomial(runs, np.full(runs, 1.0 / runs), repetitions)
-    found = drawn.astype(np.float64)
+    found = drawn.astype(np.float32)
     found.setflags(write=False)
     return found
 
