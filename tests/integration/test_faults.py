@@ -85,15 +85,15 @@ class Killer:
 
     kinds = ("runner", "server", "worker", "worker")
 
-    def __init__(self, home):
-        self.home, self.dice = home, random.Random(0)
+    def __init__(self, home, seconds):
+        self.home, self.dice, self.seconds = home, random.Random(0), seconds
         self.killed = dict.fromkeys(self.kinds, 0)
 
     def strike(self, runner):
         """Waits for a moment, mostly one when jobs are under way, and kills."""
         if self.dice.random() < 0.8:
             waited(lambda: self.processes(runner)["worker"] or runner.poll() is not None)
-        time.sleep(self.dice.expovariate(1 / 2.5))
+        time.sleep(self.dice.expovariate(1 / self.seconds))
         kind = self.dice.choice(self.kinds)
         victims = self.processes(runner)[kind]
         if runner.poll() is None and victims:
@@ -108,9 +108,10 @@ class Killer:
         return {"runner": [runner.pid], "server": servers, "worker": workers}
 
 
-def endure(world, home, kills, seeds, steps):
-    """A plan under kills, and after them; gives how often each kind of process was killed."""
-    ledger, store, killer = world / "ledger", world / "killed", Killer(home)
+def endure(world, home, kills, seeds, steps, seconds):
+    """A plan under kills, on average `seconds` apart, and after them; gives how often each kind of
+    process was killed."""
+    ledger, store, killer = world / "ledger", world / "killed", Killer(home, seconds)
     write_track(world, seeds, 0.05, steps)
     quiet = zoo(*command(world / "whole", "--set", "delay=0", workers=2), cwd=world)
     assert quiet.returncode == 0, quiet.stderr
@@ -145,12 +146,12 @@ def endure(world, home, kills, seeds, steps):
 
 
 def test_a_few_kills_at_random_moments_cost_time_only(world, home):
-    endure(world, home, kills=4, seeds=2, steps=120)
+    endure(world, home, kills=4, seeds=2, steps=160, seconds=0.6)
 
 
 @pytest.mark.slow
 def test_fifty_kills_at_random_moments_cost_time_only(world, home):
-    killed = endure(world, home, kills=50, seeds=12, steps=480)
+    killed = endure(world, home, kills=50, seeds=12, steps=480, seconds=2.5)
     print(f"killed: {killed}")
     assert sum(killed.values()) == 50
     assert min(killed.values()) > 0

@@ -1,8 +1,10 @@
 """A world of its own for tests that run real processes: plugin, data folder, store."""
 
+import functools
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -76,6 +78,8 @@ def start(*arguments: object, cwd: Path, **variables: str) -> subprocess.Popen:
             stdout=out,
             stderr=subprocess.STDOUT,
             env={**os.environ, **variables},
+            # Tests in a shell's background inherit that Ctrl-C is ignored.
+            preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 
 from zoo_core import TrackedRun, TrackerSpec
@@ -26,6 +27,8 @@ class TensorBoard:
             # What was told at the step itself stands: only later steps are made again.
             purge_step=run.step + 1 if run.step else 0,
             flush_secs=FLUSH_SECONDS,
+            # The name has the second alone, in which an attempt may follow another.
+            filename_suffix=f".{time.time_ns()}",
         )
         self.step = run.step
         settings = json.dumps({"run": run.name, "key": run.key, **run.config}, indent=1)
