@@ -146,7 +146,7 @@ def endure(world, home, kills, seeds, steps, seconds):
 
 
 def test_a_few_kills_at_random_moments_cost_time_only(world, home):
-    endure(world, home, kills=4, seeds=2, steps=160, seconds=0.6)
+    endure(world, home, kills=2, seeds=2, steps=120, seconds=0.6)
 
 
 @pytest.mark.slow

@@ -84,6 +84,7 @@ def test_another_machines_runs_must_lie_in_the_interval_of_the_seeds(store):
     assert found.verdict == "differs"
 
 
+@pytest.mark.slow
 def test_the_command_tells_each_run_and_fails_where_one_differs(store, world):
     (world / "check.toml").write_text(
         f'name = "check"\nsummary = ""\n[defaults]\nsteps = 40\n'

@@ -167,6 +167,7 @@ def test_processes_do_not_share_a_memory(world):
         zoo_leaderboard.run(TRACK, algorithms=["steady"], store="memory://runs")
 
 
+@pytest.mark.slow
 def test_a_leaderboard_runs_into_a_bucket_and_its_table_comes_from_there(world, s3):
     url = f"{s3}/runs"
     (world / "far.toml").write_text(

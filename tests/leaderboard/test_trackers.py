@@ -168,6 +168,7 @@ def test_a_tracker_that_raises_is_off_and_harms_nothing(world, capfd, when):
     )
 
 
+@pytest.mark.slow
 def test_a_tracker_in_a_job_that_raises_leaves_the_cell_alone(world):
     run = zoo("leaderboard", "run", *COMMAND, "--tracker", "bad_scalars", cwd=world)
     assert run.returncode == 0, run.stderr
