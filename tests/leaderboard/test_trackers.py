@@ -144,6 +144,7 @@ def test_jobs_write_below_the_store(world):
     assert found["evaluation/score"][60] == pytest.approx(result.score, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_none_writes_nothing(world):
     assert zoo("leaderboard", "run", *COMMAND, "--tracker", "none", cwd=world).returncode == 0
     assert list((world / "runs").glob("results/**/*.json"))
