@@ -65,6 +65,7 @@ def test_a_record_that_was_altered_is_found(store):
     assert "same machine and versions; first other at step 40" in found.note
 
 
+@pytest.mark.slow
 def test_another_machines_runs_must_lie_in_the_interval_of_the_seeds(store):
     def far(result):
         return result.score + 1e6

@@ -132,6 +132,7 @@ def test_the_narrow_pendulum_is_the_controllers_own_data() -> None:
     assert np.std(noise[inside]) == pytest.approx(0.1, abs=0.01)
 
 
+@pytest.mark.slow
 def test_the_maze_is_logged_and_evaluated_as_d4rl_does_it() -> None:
     found = datasets.find(MAZE)
     data = found.data

@@ -267,6 +267,7 @@ def test_a_worker_that_is_killed_starts_again_within_the_run(world):
     assert [e.step for e in result.evaluations] == [0, 50, 100]
 
 
+@pytest.mark.slow
 def test_what_a_plugin_does_to_its_machine_stays_in_its_cell(world, home):
     store = Store(world / "runs")
     summary = zoo_leaderboard.run(
@@ -301,6 +302,7 @@ def test_a_plugin_that_reseeds_the_shared_generators_changes_nothing(world, monk
     assert measured[0] == measured[1]
 
 
+@pytest.mark.slow
 def test_no_record_of_another_runner_is_made_again_or_replaced(world):
     store = Store(world / "runs")
     summary = zoo_leaderboard.run(TRACK, algorithms=["raises", "steady"], store=store, workers=2)

@@ -134,6 +134,7 @@ def test_all_acts_have_curves(home, tmp_path, monkeypatch):
 COMMAND = ["--algorithm", "steady", "--dataset", BANDIT, "--seeds", "0", "--set", "steps=60"]
 
 
+@pytest.mark.slow
 def test_jobs_write_below_the_store(world):
     run = zoo("leaderboard", "run", *COMMAND, cwd=world)
     assert run.returncode == 0, run.stderr
