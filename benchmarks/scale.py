@@ -110,7 +110,7 @@ def planned(folder: Path, algorithms: int, datasets: int, seeds: int) -> str:
     from dataclasses import replace
 
     from zoo_core import registry
-    from zoo_leaderboard import planning
+    from zoo_leaderboard import planning, reviewing
     from zoo_leaderboard.datasets import find
 
     installed = registry.installed()
@@ -126,7 +126,7 @@ def planned(folder: Path, algorithms: int, datasets: int, seeds: int) -> str:
         algorithms=[f"algorithm{a}" for a in range(algorithms)],
         seeds=range(seeds),
     )
-    reviewed = planning.review(jobs, Store(folder / "runs"))
+    reviewed = reviewing.review(jobs, Store(folder / "runs"))
     return f"{len(reviewed):,} jobs"
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo_core import registry
-from zoo_leaderboard.planning import Planned, Tell, Variant, plan, review
+from zoo_leaderboard.planning import Tell, Variant, plan
+from zoo_leaderboard.reviewing import Planned, review
 from zoo_leaderboard.running.limits import RETRIES, UNLIMITED, Limits
 from zoo_leaderboard.running.memory import parse_size
 from zoo_leaderboard.running.progress import Display

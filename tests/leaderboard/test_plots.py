@@ -3,6 +3,7 @@ from synthetic import synthetic
 
 from zoo_core import UnknownName, ZooError
 from zoo_leaderboard.board.loading import load
+from zoo_leaderboard.commands.leaderboard import plot_command
 from zoo_leaderboard.report.plots import KINDS, MARKERS, PALETTE, styles
 from zoo_leaderboard.result import Times
 from zoo_leaderboard.store import Store
@@ -82,3 +83,8 @@ def test_a_rows_style_is_stable_and_no_two_share_one():
 def test_more_rows_than_styles_share_them():
     many = [f"algorithm {i}" for i in range(3 * len(PALETTE) * len(MARKERS))]
     assert set(styles(many)) == set(many)
+
+
+def test_the_command_offers_every_figure():
+    (option,) = (option for option in plot_command.params if option.name == "kinds")
+    assert list(option.type.choices) == [*KINDS, "all"]

@@ -13,8 +13,9 @@ import zoo_leaderboard
 import zoo_leaderboard.running.runner
 from zoo_core import Agent, Trainer, ZooError
 from zoo_leaderboard.datasets import find
-from zoo_leaderboard.planning import Planned, plan, review
+from zoo_leaderboard.planning import plan
 from zoo_leaderboard.result import Protocol
+from zoo_leaderboard.reviewing import Planned, review
 from zoo_leaderboard.running.progress import Display
 from zoo_leaderboard.store import Store
 from zoo_leaderboard.track import Track

@@ -15,9 +15,10 @@ from zoo_core.registry import Registry
 from zoo_leaderboard.board.board import Board
 from zoo_leaderboard.board.loading import load
 from zoo_leaderboard.board.summary import RunSummary
-from zoo_leaderboard.planning import Job, Planner, review
+from zoo_leaderboard.planning import Job, Planner
 from zoo_leaderboard.result import Result
-from zoo_leaderboard.running.execution import machine
+from zoo_leaderboard.reviewing import review
+from zoo_leaderboard.running.execution import machine, versions
 from zoo_leaderboard.running.progress import Display
 from zoo_leaderboard.running.runner import run_planned
 from zoo_leaderboard.stats import mean, standard_deviation
@@ -140,8 +141,6 @@ def _measured(result: Result) -> object:
 
 def _elsewhere(record: Result) -> str:
     """What of the record's machine and versions is other than here and now, in a few words."""
-    from zoo_leaderboard.running.execution import versions
-
     here = {**machine(record.machine.get("device", "cpu")), "threads": record.machine["threads"]}
     told = [
         f"{name} {was}"

@@ -22,7 +22,7 @@ from zoo_leaderboard.commands.options import (
 
 if TYPE_CHECKING:
     from zoo_leaderboard.board.board import Board
-    from zoo_leaderboard.planning import Planned
+    from zoo_leaderboard.reviewing import Planned
     from zoo_leaderboard.running.ray import Ray
     from zoo_leaderboard.running.runner import Summary
     from zoo_leaderboard.store import Store

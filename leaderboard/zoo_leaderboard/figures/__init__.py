@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from zoo_core.errors import UnknownName, ZooError
+from zoo_core.errors import UnknownName
+from zoo_leaderboard.report.plots.saving import save
 
 FIGURES = {
     "modes": "four modes cloned by a point, a Gaussian, a VAE and a diffusion",
@@ -32,18 +33,8 @@ def draw(name: str, path: Path, seed: int = 0) -> Path:
     import matplotlib
 
     matplotlib.use("agg")
-    import matplotlib.pyplot as plt
     import seaborn as sns
 
     sns.set_theme(context="paper", style="white", font_scale=1.0)
     module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
-    figure = module.draw(seed)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ZooError(f"cannot write the figure {path}: {reason}") from None
-    finally:
-        plt.close(figure)
-    return path
+    return save(module.draw(seed), path)

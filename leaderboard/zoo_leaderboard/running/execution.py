@@ -209,24 +209,16 @@ class _Run:
     def result(self) -> Result:
         job = self.job
         return Result(
-            key=job.key,
-            track=job.track,
-            cell=job.cell,
+            **_described(job),
             status="finished",
-            ingredients=job.ingredients,
-            total_steps=job.total_steps,
             act=headline_of(self.recipe),
-            external=job.external,
             evaluations=tuple(self.evaluations),
             training=tuple(self.training),
             diagnostics=tuple(self.diagnostics),
             reference=self.reference,
             score=self.last_score(),
             times=Times(**self.times, attempts=self.attempts, finished_at=now()),
-            tuning_evaluations=job.tuning_evaluations,
             **self.costs.with_peaks(job.device).model_dump(),
-            machine=machine(job.device),
-            versions=versions(self.recipe.name),
         )
 
 
@@ -469,6 +461,21 @@ def forget(work: Path) -> None:
         (work / name).unlink(missing_ok=True)
 
 
+def _described(job: Job) -> dict[str, Any]:
+    """What a record says of its job and of this machine, whatever became of it."""
+    return {
+        "key": job.key,
+        "track": job.track,
+        "cell": job.cell,
+        "ingredients": job.ingredients,
+        "total_steps": job.total_steps,
+        "external": job.external,
+        "tuning_evaluations": job.tuning_evaluations,
+        "machine": machine(job.device),
+        "versions": versions(job.cell.algorithm),
+    }
+
+
 def failed(job: Job, failure: Failure, work: Path | None = None) -> Result:
     """The record of a job that has no score.
 
@@ -482,23 +489,15 @@ def failed(job: Job, failure: Failure, work: Path | None = None) -> Result:
         with contextlib.suppress(OSError, ValidationError):
             saved = _Saved.model_validate_json((work / EVALUATIONS).read_bytes())
     return Result(
-        key=job.key,
-        track=job.track,
-        cell=job.cell,
+        **_described(job),
         status="failed",
-        ingredients=job.ingredients,
-        total_steps=job.total_steps,
         act=saved.evaluations[0].act if saved.evaluations else "",
-        external=job.external,
         evaluations=saved.evaluations,
         training=saved.training,
         diagnostics=saved.diagnostics,
         failure=failure,
         times=saved.times.model_copy(update={"finished_at": now()}),
-        tuning_evaluations=job.tuning_evaluations,
         **saved.costs.model_dump(),
-        machine=machine(job.device),
-        versions=versions(job.cell.algorithm),
     )
 
 

@@ -28,7 +28,14 @@ from zoo_leaderboard.result import Failure, Result
 from zoo_leaderboard.running.execution import Progress
 from zoo_leaderboard.running.limits import Limits
 from zoo_leaderboard.running.progress import Display
-from zoo_leaderboard.running.runner import Summary, Wanted, leave_failure, repeated, run_here
+from zoo_leaderboard.running.runner import (
+    Orders,
+    Summary,
+    Wanted,
+    leave_failure,
+    repeated,
+    run_here,
+)
 from zoo_leaderboard.store import Store
 
 if TYPE_CHECKING:
@@ -62,15 +69,7 @@ class Ray:
     tell: Tell = lambda line: None
     """Told where no node has room for a job."""
 
-    def run(
-        self,
-        wanted: Sequence[Wanted],
-        store: Store,
-        display: Display,
-        summary: Summary,
-        workers: int | None,
-        limits: Limits,
-    ) -> None:
+    def run(self, wanted: Sequence[Wanted], orders: Orders) -> None:
         """Runs jobs, and adds what became of them to the summary.
 
         Raises:
@@ -79,7 +78,7 @@ class Ray:
         """
         with self._connected() as ray:
             self._tell_of_room(ray, [job for job, _ in wanted])
-            _Driver(ray, self, store, display, summary, workers, limits).run(wanted)
+            _Driver(ray, self, orders).run(wanted)
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[ModuleType]:
@@ -144,19 +143,10 @@ class _Task:
 
 
 class _Driver:
-    def __init__(
-        self,
-        ray: Any,
-        cluster: Ray,
-        store: Store,
-        display: Display,
-        summary: Summary,
-        workers: int | None,
-        limits: Limits,
-    ) -> None:
+    def __init__(self, ray: Any, cluster: Ray, orders: Orders) -> None:
         self.ray, self.cluster = ray, cluster
-        self.store, self.display, self.summary = store, display, summary
-        self.workers, self.limits = workers, limits
+        self.store, self.display, self.summary = orders.store, orders.display, orders.summary
+        self.workers, self.limits = orders.workers, orders.limits
         self.pending: deque[_Task] = deque()
         self.submitted: dict[Any, _Task] = {}
         self.work = ray.remote(_work)
@@ -297,7 +287,7 @@ def _work(
     place, task = Store(store), Job.model_validate(job)
     _check_seen(place, task)
     told = _Teller(number, mailbox)
-    run_here([Wanted(task, seen)], place, told, Summary(), 1, limits)
+    run_here([Wanted(task, seen)], Orders(place, told, Summary(), 1, limits))
     assert told.result is not None
     return told.result.model_dump_json()
 

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from zoo_core.errors import ZooError
-from zoo_leaderboard.planning import Job, Planned
+from zoo_leaderboard.planning import Job
 from zoo_leaderboard.result import Failure, Result
+from zoo_leaderboard.reviewing import Planned
 from zoo_leaderboard.running.execution import Progress, failed
 from zoo_leaderboard.running.forkserver import ForkServer
 from zoo_leaderboard.running.limits import UNLIMITED, Limits, Overrun, Usage, Watch, cut_log
@@ -65,19 +66,27 @@ class Wanted(NamedTuple):
     """The stamp of the failed record that the plan knew; empty where there was none."""
 
 
+@dataclass(frozen=True)
+class Orders:
+    """How jobs are to be run, and who is told."""
+
+    store: Store
+    """Where results go."""
+    display: Display
+    """Told of everything."""
+    summary: Summary
+    """Gets what became of each job."""
+    workers: int | None
+    """Jobs at a time; none for as many as there is room for."""
+    limits: Limits
+    """Of each job."""
+
+
 class Engine(Protocol):
     """Another way to run jobs than processes of this machine."""
 
-    def run(
-        self,
-        wanted: Sequence[Wanted],
-        store: Store,
-        display: Display,
-        summary: Summary,
-        workers: int | None,
-        limits: Limits,
-    ) -> None:
-        """Runs jobs, and adds what became of them to the summary; see `run_planned`."""
+    def run(self, wanted: Sequence[Wanted], orders: Orders) -> None:
+        """Runs jobs, and adds what became of them to the orders' summary; see `run_planned`."""
 
 
 @dataclass
@@ -145,7 +154,7 @@ def run_planned(
     """Runs what is missing and waits for it.
 
     Args:
-        planned: From `zoo_leaderboard.planning.review`.
+        planned: From `zoo_leaderboard.reviewing.review`.
         store: Where results go.
         display: Told of everything.
         workers: Processes at a time; none for as many as fit the cores.
@@ -171,24 +180,16 @@ def run_planned(
             for job in jobs
         ]
         run = run_here if engine is None else engine.run
-        run(wanted, store, display, summary, workers, limits)
+        run(wanted, Orders(store, display, summary, workers, limits))
     return summary
 
 
-def run_here(
-    wanted: Sequence[Wanted],
-    store: Store,
-    display: Display,
-    summary: Summary,
-    workers: int | None,
-    limits: Limits,
-) -> None:
-    """Runs jobs in processes of this machine, and adds what became of them to the summary; see
-    `run_planned`."""
+def run_here(wanted: Sequence[Wanted], orders: Orders) -> None:
+    """Runs jobs in processes of this machine, and adds what became of them to the orders' summary;
+    see `run_planned`."""
     threads = max(job.threads for job, _ in wanted)
-    count = workers or max(1, usable_cores() // threads)
     tasks = [_Task(number, *item) for number, item in enumerate(wanted)]
-    _Runner(tasks, store, display, summary, count, limits).run(threads)
+    _Runner(tasks, orders, orders.workers or max(1, usable_cores() // threads)).run(threads)
 
 
 def repeated(failure: Failure, times: int) -> Failure:
@@ -220,20 +221,12 @@ def leave_failure(store: Store, job: Job, seen: str, failure: Failure) -> Result
 
 
 class _Runner:
-    def __init__(
-        self,
-        tasks: Iterable[_Task],
-        store: Store,
-        display: Display,
-        summary: Summary,
-        workers: int,
-        limits: Limits,
-    ) -> None:
+    def __init__(self, tasks: Iterable[_Task], orders: Orders, workers: int) -> None:
         self.pending = deque(tasks)
         self.busy: list[tuple[float, _Task]] = []
         self.running: dict[int, _Task] = {}
-        self.store, self.display, self.summary = store, display, summary
-        self.workers, self.limits, self.watch = workers, limits, Watch(limits)
+        self.store, self.display, self.summary = orders.store, orders.display, orders.summary
+        self.workers, self.limits, self.watch = workers, orders.limits, Watch(orders.limits)
         self.kernel_kills = kernel_kills()
 
     def run(self, threads: int) -> None:

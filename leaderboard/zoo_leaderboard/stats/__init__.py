@@ -19,7 +19,7 @@ from zoo_leaderboard.stats.difference import (
     not_worse,
     significant,
 )
-from zoo_leaderboard.stats.improvement import improves, probability_of_improvement
+from zoo_leaderboard.stats.improvement import probability_of_improvement
 from zoo_leaderboard.stats.profiles import Profile, performance_profile
 from zoo_leaderboard.stats.ranks import average_ranks
 from zoo_leaderboard.stats.resampling import Interval, Scores
@@ -36,7 +36,6 @@ __all__ = [
     "average_ranks",
     "difference",
     "difference_of_moments",
-    "improves",
     "mean",
     "moments",
     "not_worse",

@@ -15,11 +15,6 @@ from zoo_leaderboard.stats.resampling import (
 )
 
 
-def improves(x: ArrayLike, y: ArrayLike) -> float:
-    """P(X > Y) + P(X = Y) / 2 on one dataset: the Mann-Whitney statistic over n m."""
-    return float(_wins(x, y).mean(dtype=np.float64))
-
-
 def _wins(x: ArrayLike, y: ArrayLike) -> NDArray[np.float32]:
     """1 where a run of X beats one of Y and 1/2 where they are equal, [X, Y]."""
     a = np.asarray(x, dtype=np.float64).reshape(-1, 1)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from zoo_core.errors import UnknownName, ZooError
+from zoo_core.errors import UnknownName
 from zoo_leaderboard.board.board import Board
 from zoo_leaderboard.report.plots.cost import has_times, score_against_time
 from zoo_leaderboard.report.plots.curves import learning_curves
@@ -14,6 +14,7 @@ from zoo_leaderboard.report.plots.heatmap import score_heatmap
 from zoo_leaderboard.report.plots.improvement import improvement_matrix
 from zoo_leaderboard.report.plots.intervals import aggregate_intervals
 from zoo_leaderboard.report.plots.profiles import performance_profiles
+from zoo_leaderboard.report.plots.saving import save
 from zoo_leaderboard.report.plots.styles import MARKERS, PALETTE, styles
 
 if TYPE_CHECKING:
@@ -93,19 +94,8 @@ def draw(board: Board, path: Path, kind: str = "curves") -> Path:
     import matplotlib
 
     matplotlib.use("agg")
-    import matplotlib.pyplot as plt
     import seaborn as sns
 
     with sns.axes_style("whitegrid", {"grid.color": "0.9"}), sns.plotting_context("paper", 1.1):
         figure = KINDS[kind].figure(board)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Without the time in it, an unchanged board gives an unchanged file.
-        dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
-        figure.savefig(path, dpi=160, metadata=dated.get(path.suffix.lstrip(".")))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ZooError(f"cannot write the figure {path}: {reason}") from None
-    finally:
-        plt.close(figure)
-    return path
+    return save(figure, path)

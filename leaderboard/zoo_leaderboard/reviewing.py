@@ -1,0 +1,81 @@
+"""What a store has of a plan's jobs: finished, failed, damaged, or missing and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from zoo_leaderboard.board.index import summaries
+from zoo_leaderboard.board.summary import RunSummary
+from zoo_leaderboard.planning import Job
+from zoo_leaderboard.result import Result
+from zoo_leaderboard.store import Store
+
+OUTSIDE = frozenset({"killed", "disk"})
+"""Kinds of failures whose cause is outside of the job, so that the next run makes it again."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A job and what the store has of it."""
+
+    job: Job
+    state: Literal["finished", "failed", "damaged", "missing"]
+    note: str = ""
+    """The reason of a failure or damage; what changed since a stale result."""
+    retry: bool = False
+    """Whether a failed job failed for a cause outside of it, so that it is run again."""
+
+
+def review(jobs: Iterable[Job], store: Store) -> list[Planned]:
+    """What the store has of each job."""
+    kept = _Kept(store)
+    return [kept.review(job) for job in jobs]
+
+
+class _Kept:
+    """What a store had when it was looked at."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        runs, damaged = summaries(store) if store.files.exists() else ([], [])
+        self.runs = {run.key: run for run in runs}
+        self.damaged = {problem.key: problem for problem in damaged}
+        self.of_cell: dict[tuple[str, str, int], RunSummary] = {}
+        for run in sorted(runs, key=lambda run: run.finished_at):
+            self.of_cell[run.place.row, run.place.dataset, run.seed] = run
+        self._changed: dict[tuple[str, str, str], str] = {}
+
+    def review(self, job: Job) -> Planned:
+        run = self.runs.get(job.key)
+        if job.key in self.damaged:
+            return Planned(job, "damaged", str(self.damaged[job.key]))
+        if run is None:
+            return Planned(job, "missing", self._note(job))
+        if run.status == "failed":
+            return Planned(job, "failed", run.reason, run.failure_kind in OUTSIDE)
+        return Planned(job, "finished")
+
+    def _note(self, job: Job) -> str:
+        """Why a job without a result is not simply new: what is stale, or where it goes on."""
+        notes = []
+        if (self.store.unfinished(job.key) / "checkpoint.pt").exists():
+            notes.append("continues from its checkpoint")
+        stale = self.of_cell.get((job.cell.row, job.cell.dataset, job.cell.seed))
+        if stale is not None:
+            notes.append(f"stale result: {self._what_changed(stale, job)} changed")
+        return ", ".join(notes)
+
+    def _what_changed(self, stale: RunSummary, job: Job) -> str:
+        """Asked once for all seeds of a cell."""
+        place = job.cell.row, job.cell.dataset, stale.conditions
+        if place not in self._changed:
+            record = self.store.read(stale.name)
+            changed = (
+                record.ingredients.differences(job.ingredients)
+                if isinstance(record, Result)
+                else ["its file"]
+            )
+            self._changed[place] = "; ".join(changed[:3])
+        return self._changed[place]
