@@ -149,7 +149,7 @@ def render(changes: list[Change], format: str = "markdown") -> str:
             change.dataset,
             *(f"{spread(side)} ({len(side)})" if side else "-" for side in (change.a, change.b)),
             "-" if apart is None else short(apart),
-            f"{change.p_value:.3f}",
+            f"{change.p_value:.3f}" if min(len(change.a), len(change.b)) > 1 else "-",
             change.verdict,
             change.why or "-",
         ]
