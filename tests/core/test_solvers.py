@@ -211,10 +211,13 @@ def test_guidance_by_a_linear_energy_shifts_a_gaussian(scale, method):
             return network
 
     class LinearEnergy(torch.nn.Module):
-        def forward(self, observations, actions, times):
-            alpha, variance = moments(times)
-            expected = mean + alpha * std**2 / variance * (actions[..., 0] - alpha * mean)
-            return b * expected
+        def conditioned(self, observations, times):
+            def energy(actions, k):
+                alpha, variance = moments(times[k])
+                expected = mean + alpha * std**2 / variance * (actions[..., 0] - alpha * mean)
+                return b * expected
+
+            return energy
 
     sampler.prior.denoiser, sampler.energy = Score(), LinearEnergy()
     rows = 4000
@@ -222,6 +225,37 @@ def test_guidance_by_a_linear_energy_shifts_a_gaussian(scale, method):
     assert float(actions.mean()) == pytest.approx(mean + scale * b * std**2, abs=0.015)
     assert float(actions.std()) == pytest.approx(std, abs=0.01)
     assert process.first == 1e-3
+
+
+def test_the_energys_parts_make_the_energy() -> None:
+    energy = guided_of_random_weights().energy
+    o, a = torch.randn(6, 4).double(), torch.randn(3, 6, 2).double()
+    times = torch.tensor([0.9, 0.2]).double()
+    kept = energy.conditioned(o, times)
+    for k, t in enumerate(times):
+        torch.testing.assert_close(kept(a, k), energy(o, a, t))
+
+
+def test_guided_samples_have_the_same_gradients_however_the_energys_is_taken() -> None:
+    sampler = guided_of_random_weights()
+    o = torch.randn(6, 4).double()
+    weight = sampler.energy.net.rest[-1].weight
+
+    def spread(weight):
+        named = {f"energy.net.rest.{len(sampler.energy.net.rest) - 1}.weight": weight}
+        draw = (o, noise(), 1)
+        return torch.func.functional_call(sampler, named, draw).square().sum()
+
+    sampler.forward = sampler.sample
+    expected = torch.func.grad(spread)(weight)
+    found = torch.autograd.grad(spread(weight), weight)[0]
+    assert float(expected.detach().abs().max()) > 0.0
+    torch.testing.assert_close(found, expected)
+
+
+def guided_of_random_weights() -> Guided:
+    config = GuidedConfig(network="unet", hidden=16, energy_hidden=8, steps=3, clip=False)
+    return Guided(config, Space(4, 2)).double()
 
 
 SOLVERS = {

@@ -5,6 +5,8 @@ samples follow the score of the prior plus `scale` times the gradient of the ene
 With E_t = log E[exp(beta Q(s, a_0)) | a_t] and scale 1 they follow prior(a | s) exp(beta Q(s, a)).
 """
 
+from collections.abc import Callable
+
 from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
@@ -14,6 +16,9 @@ from zoo_core.diffusion import DiffusionSampler
 from zoo_core.nn import MLP, Linear, RandomFourierFeatures
 from zoo_core.noise import Noise
 from zoo_core.specs import SamplerSpec
+
+_ACTIONS, _TIMES, _OBSERVATIONS = range(3)
+"""The inputs of the energy's network."""
 
 
 class GuidedConfig(DPMSolverConfig):
@@ -47,9 +52,29 @@ class Energy(nn.Module):
     def forward(self, observations: Tensor, actions: Tensor, times: Tensor) -> Tensor:
         """Energies [...] of observations [B, O], noised actions [..., B, A] and times that
         broadcast against the actions' leading dimensions."""
-        embedded = self.time(self.embedding(times).to(actions))
-        output: Tensor = self.net(actions, embedded, observations)
+        output: Tensor = self.net(actions, self._embedded(times), observations)
         return output.squeeze(-1)
+
+    def conditioned(self, observations: Tensor, times: Tensor) -> Callable[[Tensor, int], Tensor]:
+        """The energy as a function of actions, for observations [B, O] and K times [K]: their
+        share of the first layer is computed once.
+
+        Returns:
+            f(actions [..., B, A], k) -> [..., B], where k is a position in `times`.
+        """
+        first = self.net.first
+        of_times = first.part(_TIMES, self._embedded(times), first.bias)
+        of_observations = first.part(_OBSERVATIONS, observations)
+
+        def energy(actions: Tensor, k: int) -> Tensor:
+            z = first.part(_ACTIONS, actions, of_times[k]) + of_observations
+            return self.net.after_first(z).squeeze(-1)
+
+        return energy
+
+    def _embedded(self, times: Tensor) -> Tensor:
+        embedded: Tensor = self.time(self.embedding(times).to(self.time.weight))
+        return embedded
 
 
 class Guided(nn.Module):
@@ -69,12 +94,7 @@ class Guided(nn.Module):
         """Actions [n, B, A] at a scale of the guidance; 0 samples the prior."""
         if scale == 0.0:
             return self.prior.sample(observations, noise, n)
-
-        def energy(observations: Tensor, actions: Tensor, time: Tensor) -> Tensor:
-            result: Tensor = self.energy(observations, actions, time)
-            return result
-
-        return self.prior.sample_guided(observations, noise, n, energy, scale)
+        return self.prior.sample_guided(observations, noise, n, self.energy.conditioned, scale)
 
     def nll(self, observations: Tensor, actions: Tensor, noise: Noise) -> Tensor:
         """The prior's denoising error [B]."""

@@ -15,7 +15,7 @@ from zoo_core.data import Space
 from zoo_core.diffusion.ddim import Ddim
 from zoo_core.diffusion.ddpm import Ddpm
 from zoo_core.diffusion.dpm_solver import DpmSolver
-from zoo_core.diffusion.prediction import Prediction
+from zoo_core.diffusion.prediction import Energy, Prediction
 from zoo_core.diffusion.process import ContinuousProcess, DiscreteProcess
 from zoo_core.diffusion.solver import Solver
 from zoo_core.nn import (
@@ -163,11 +163,11 @@ class DiffusionSampler(nn.Module):
         observations: Tensor,
         noise: Noise,
         n: int,
-        energy: Callable[[Tensor, Tensor, Tensor], Tensor],
+        energy: Callable[[Tensor, Tensor], Energy],
         scale: float,
     ) -> Tensor:
         """Actions [n, B, A] from the denoiser's score plus `scale` times the gradient of
-        `energy(observations, actions [n, B, A], time []) -> [n, B]`."""
+        `energy(observations [B, O], times [K])(actions [n, B, A], k) -> [n, B]`."""
         actions = self._solved(self.own_solver, observations, noise, n, energy, scale)
         return actions.clamp(-1.0, 1.0) if self.config.solver().clip else actions
 
@@ -177,20 +177,19 @@ class DiffusionSampler(nn.Module):
         observations: Tensor,
         noise: Noise,
         n: int,
-        energy: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
+        energy: Callable[[Tensor, Tensor], Energy] | None = None,
         scale: float = 0.0,
     ) -> Tensor:
         x = noise.normal(n, observations.shape[0], self.action_dim)
         visited = [self.process.network_time(t) for t in solver.times]
         times = torch.tensor(visited, dtype=x.dtype, device=x.device)
-        steering = None if energy is None else lambda at, k: energy(observations, at, times[k])
         prediction = Prediction(
             self.process,
             solver.times,
             self.denoiser.conditioned(observations, times),
             self.config.predict,
             self.config.clips(),
-            steering,
+            None if energy is None else energy(observations, times),
             scale,
         )
         return solver.solve(prediction, x, noise)

@@ -10,6 +10,9 @@ from zoo_core.nn.concat_linear import ConcatLinear
 from zoo_core.nn.linear import Linear
 from zoo_core.nn.time_embedding import RandomFourierFeatures
 
+_OBSERVATIONS, _TIMES = range(2)
+"""The parts of the context's first layer."""
+
 
 class _Block(nn.Module):
     """Two layers with a shortcut; the context is added in between."""
@@ -75,30 +78,39 @@ class DenoiserUNet(nn.Module):
     def forward(self, observations: Tensor, actions: Tensor, times: Tensor) -> Tensor:
         """The network's output [..., A] for observations [..., O], noised actions [..., A] and
         times [...], whose leading dimensions broadcast."""
-        return self._blocks(actions, self._context(self._observed(observations), times))
+        z = self.context_in(self._observed(observations), self._embedded(times))
+        return self._blocks(actions, self._context(z))
 
     def conditioned(
         self, observations: Tensor, times: Tensor | None = None
     ) -> Callable[[Tensor, Tensor | float], Tensor]:
         """The network as a function of actions and time; see `Denoiser.conditioned`."""
-        observed = self._observed(observations)
+        of_observations = self.context_in.part(_OBSERVATIONS, self._observed(observations))
+        of_times = None if times is None else self._of_times(times)
 
         def network(actions: Tensor, k: Tensor | float) -> Tensor:
-            if times is None:
-                time = torch.as_tensor(k, dtype=observed.dtype, device=observed.device)
+            if of_times is None:
+                of_time = self._of_times(torch.as_tensor(k, device=observations.device))
             else:
-                time = times[int(k)]
-            return self._blocks(actions, self._context(observed, time))
+                of_time = of_times[int(k)]
+            return self._blocks(actions, self._context(of_observations + of_time))
 
         return network
 
     def _observed(self, observations: Tensor) -> Tensor:
         return F.silu(self.observation(observations))
 
-    def _context(self, observed: Tensor, times: Tensor) -> Tensor:
-        """Activated, [..., 128]."""
-        embedded = self.time(self.embedding(times).to(observed))
-        return F.silu(self.context_out(F.silu(self.context_in(observed, embedded))))
+    def _embedded(self, times: Tensor) -> Tensor:
+        embedded: Tensor = self.time(self.embedding(times).to(self.time.weight))
+        return embedded
+
+    def _of_times(self, times: Tensor) -> Tensor:
+        """What times [...] add to the context's first layer, its bias included: [..., 128]."""
+        return self.context_in.part(_TIMES, self._embedded(times), self.context_in.bias)
+
+    def _context(self, z: Tensor) -> Tensor:
+        """From the first layer's output, activated, [..., 128]."""
+        return F.silu(self.context_out(F.silu(z)))
 
     def _blocks(self, x: Tensor, context: Tensor) -> Tensor:
         kept = []
