@@ -46,7 +46,7 @@ HOLDER = """
 import os, time
 held = b"x" * (64 << 20)
 os.fork()
-print("ready", flush=True)
+os.write(1, b"ready\\n")
 time.sleep(600)
 """
 

@@ -279,7 +279,7 @@ def test_costs_tuning_alarms_and_other_acts_are_shown(tmp_path):
         synthetic("bc", "a-v0", 0),
     )
     text = re.sub(" +", " ", found.table())
-    assert "| 35 | 60.5 ± 0.7 (2) \\[scale\\_3 10.0\\], alarm \\[1\\] |" in text
+    assert "| 35 | **60.5 ± 0.7 (2) \\[scale\\_3 10.0\\], alarm \\[1\\]** |" in text
     assert "\\[1\\] alarm: Q is above \\<9\\>" in text
     assert "| qgpo | 100 s | 50% | 2 | 1,234,567 | 300 MiB |" in text
     assert "| bc | 100, reduced | unknown |" in text

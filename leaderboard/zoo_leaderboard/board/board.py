@@ -147,6 +147,13 @@ class Board:
         }
         return {**found, AGGREGATE: stats.not_worse({x: self._scores(x) for x in self.aggregates})}
 
+    def among_best(self, column: str, label: str) -> bool:
+        """Whether a row is `not_worse` than the best of a column, a dataset's or `AGGREGATE`;
+        False where all rows are, since that says nothing."""
+        scored = self.aggregates if column == AGGREGATE else self.scored(column)
+        best = self.not_worse[column]
+        return label in best and len(best) < len(scored)
+
     def scored(self, dataset: str) -> list[Row]:
         """The rows whose every seed has finished a dataset."""
         return [row for row in self.rows if row.entry(dataset).complete]

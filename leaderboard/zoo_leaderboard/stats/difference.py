@@ -29,6 +29,11 @@ class Moments(NamedTuple):
     mean: Floats
     variance: Floats
 
+    @property
+    def tested(self) -> bool:
+        """Whether a test can be made of them: every dataset has several runs."""
+        return bool((self.runs > 1).all())
+
 
 def moments(scores: Scores) -> Moments:
     """The moments of each dataset's runs; the variance of a single run is NaN.
@@ -85,8 +90,11 @@ def difference_of_moments(x: Moments, y: Moments) -> Difference:
 
 
 def not_worse(rows: Mapping[str, Scores]) -> set[str]:
-    """The rows whose `difference` to the one with the highest mean is not significant at `ALPHA`,
-    and that one.
+    """The row with the highest mean and those whose `difference` to it is not significant at
+    `ALPHA`.
+
+    A row with a single run on a dataset cannot be tested and is left out; where the highest is
+    such a row nothing can be said of any, and all are in.
 
     Args:
         rows: Per row and dataset, the scores of its runs.
@@ -95,8 +103,12 @@ def not_worse(rows: Mapping[str, Scores]) -> set[str]:
     if not found:
         return set()
     best = max(found.values(), key=lambda of: math.fsum(of.mean))
+    if not best.tested:
+        return set(found)
     return {
-        label for label, of in found.items() if difference_of_moments(best, of).p_value >= ALPHA
+        label
+        for label, of in found.items()
+        if of.tested and difference_of_moments(best, of).p_value >= ALPHA
     }
 
 

@@ -127,7 +127,7 @@ def _line(board: Board, row: Row, about: About) -> Line:
         before, compared = [Place("–")] * len(BEFORE), [Place("–")] * 2
     else:
         before = [
-            _interval(found.mean, best=among_best(board, AGGREGATE, row.label), drawn=True),
+            _interval(found.mean, best=board.among_best(AGGREGATE, row.label), drawn=True),
             _interval(found.iqm, drawn=True),
             _interval(found.rank),
         ]
@@ -154,13 +154,6 @@ def _interval(found: Interval, *, best: bool = False, drawn: bool = False) -> Pl
     return Place(text, found.value, best, found if drawn and found.known else None)
 
 
-def among_best(board: Board, column: str, label: str) -> bool:
-    """Whether a row cannot be told from the best of a column; where all are, that says nothing."""
-    scored = board.aggregates if column == AGGREGATE else board.scored(column)
-    best = board.not_worse[column]
-    return label in best and len(best) < len(scored)
-
-
 def cell_view(board: Board, row: Row, dataset: str) -> CellView:
     """What the table shows of a row on a dataset."""
     entry = row.entry(dataset)
@@ -175,7 +168,7 @@ def cell_view(board: Board, row: Row, dataset: str) -> CellView:
         value=value,
         count=_count(entry),
         tint=_tint(value) if tinted and value is not None else 0,
-        best=among_best(board, dataset, row.label),
+        best=board.among_best(dataset, row.label),
         states=_states(entry),
         opens=bool(entry.finished or entry.failed or entry.stale or entry.damaged),
     )

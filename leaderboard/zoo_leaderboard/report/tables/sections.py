@@ -129,20 +129,13 @@ def _scores(board: Board, notes: Notes) -> Grid:
             Text(steps_text(row.steps, board)),
             Text(tuning_text(row)),
             *(
-                Text(cell_text(row.entry(dataset), notes), _bold(board, dataset, row.label))
+                Text(cell_text(row.entry(dataset), notes), board.among_best(dataset, row.label))
                 for dataset in board.datasets
             ),
         ]
         for row in board.rows
     ]
     return [_header(header), *lines]
-
-
-def _bold(board: Board, column: str, label: str) -> bool:
-    """Whether a row is among the best of a column; where all are, that says nothing."""
-    scored = board.aggregates if column == AGGREGATE else board.scored(column)
-    best = board.not_worse[column]
-    return label in best and len(best) < len(scored)
 
 
 def _aggregates(board: Board) -> Grid:
@@ -159,7 +152,7 @@ def _aggregates(board: Board) -> Grid:
             [
                 Text(str(place + 1)),
                 Text(row_text(board.row(label))),
-                Text(interval_text(numbers[0]), _bold(board, AGGREGATE, label)),
+                Text(interval_text(numbers[0]), board.among_best(AGGREGATE, label)),
                 *(Text(interval_text(number)) for number in numbers[1:]),
                 Text(interval_text(found.rank)),
                 Text(short(found.last)),
@@ -237,8 +230,8 @@ def heading_lines(board: Board) -> list[str]:
         "Tuning: training runs per dataset that the search for the settings spent."
     )
     lines.append(
-        "Bold: cannot be told from the highest mean of the column. Two means are told apart by "
-        "Welch's test at 5 % for each pair; rows with a single seed can be told from nothing."
+        "Bold: the highest mean of the column and those that Welch's test at 5 % does not tell "
+        "from it. Rows with a single seed cannot be tested, and are told from nothing."
     )
     if board.common:
         lines.append(
