@@ -36,15 +36,10 @@ def learning_curves(board: Board) -> Figure:
     style = styles(labels)
     columns = min(3, len(datasets))
     lines = math.ceil(len(datasets) / columns)
-    # One panel alone would be narrower than its title and legend.
-    width = max(4.2 * columns, 8.0)
-    figure, grid = plt.subplots(
-        lines,
-        columns,
-        figsize=(width, 3.1 * lines + 0.9),
-        squeeze=False,
-        layout="constrained",
-    )
+    # One panel alone has its legend beside it, several have it below.
+    alone = len(datasets) == 1
+    size = (9.0, 5.2) if alone else (4.2 * columns, 3.1 * lines + 0.9)
+    figure, grid = plt.subplots(lines, columns, figsize=size, squeeze=False, layout="constrained")
     panels = list(grid.flat)
     for panel, dataset in zip(panels, datasets, strict=False):
         for label in labels:
@@ -61,13 +56,19 @@ def learning_curves(board: Board) -> Figure:
     ]
     figure.legend(
         handles=handles,
-        loc="outside lower center",
-        ncols=min(len(labels), int(width / 1.6)),
+        loc="outside right center" if alone else "outside lower center",
+        ncols=1 if alone else _legend_columns(labels, size[0]),
         frameon=False,
     )
     meaning = "mean and standard deviation over seeds; dashed: the reference maximum"
     figure.suptitle(title(board, meaning), fontsize="medium")
     return figure
+
+
+def _legend_columns(labels: list[str], width: float) -> int:
+    """As many as fit into so many inches, by the longest label at some 0.085 inches a letter."""
+    column = 0.6 + 0.085 * max(len(label) for label in labels)
+    return max(1, min(len(labels), int(width / column)))
 
 
 def _draw(panel: Any, seeds: pd.DataFrame, style: Style) -> None:
