@@ -5,6 +5,7 @@ from zoo_core import UnknownName, ZooError
 from zoo_leaderboard.board.loading import load
 from zoo_leaderboard.commands.leaderboard import plot_command
 from zoo_leaderboard.report.plots import KINDS, MARKERS, PALETTE, styles
+from zoo_leaderboard.report.plots.curves import learning_curves
 from zoo_leaderboard.result import Times
 from zoo_leaderboard.store import Store
 from zoo_leaderboard.track import Track
@@ -51,6 +52,17 @@ def test_figures_of_single_runs_and_of_gaps(tmp_path, kind):
         synthetic("fair", "d-v0", 0, failure="no"),
     )
     assert found.plot(tmp_path / f"{kind}.png", kind).stat().st_size > 5000
+
+
+@pytest.mark.parametrize("datasets", [["a-v0"], ["a-v0", "b/c-v1"]])
+def test_the_legend_of_many_long_names_lies_inside_the_picture(tmp_path, datasets):
+    rows = [f"an_algorithm_of_{i}" for i in range(15)]
+    figure = learning_curves(board(tmp_path, *results(rows, datasets, 1)))
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    inside = figure.bbox.extents
+    x0, y0, x1, y1 = legend.get_window_extent().extents
+    assert (inside[0] <= x0, inside[1] <= y0, x1 <= inside[2], y1 <= inside[3]) == (True,) * 4
 
 
 @pytest.mark.parametrize("kind", KINDS)
