@@ -12,6 +12,7 @@ from zoo_leaderboard.stats.resampling import (
     Interval,
     Scores,
     by_dataset,
+    counts,
     interval,
 )
 
@@ -46,13 +47,17 @@ def average_ranks(
     ]
 
 
-def _means(datasets: Sequence[Floats], repetitions: int, *stream: int) -> Floats:
-    """The mean of each dataset and of its resamples, [1 + R, datasets]."""
-    generator = np.random.default_rng(stream)
+def _means(datasets: Sequence[Floats], repetitions: int, seed: int, row: int) -> Floats:
+    """The mean of each dataset and of its resamples, [1 + R, datasets].
+
+    All rows have the same resamples of the runs' numbers, each in an order of its own: the k-th of
+    one has nothing to do with the k-th of another.
+    """
+    order = np.random.default_rng((seed, row)).permutation(repetitions)
     columns = []
-    for run in datasets:
-        drawn = run[generator.integers(0, run.size, (repetitions, run.size))]
-        columns.append(np.concatenate([[run.mean()], drawn.mean(axis=1)]))
+    for place, run in enumerate(datasets):
+        drawn = counts(run.size, repetitions, seed, place) @ run / run.size
+        columns.append(np.concatenate([[run.mean()], drawn[order]]))
     return np.stack(columns, axis=1)
 
 
