@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import random
 import resource
 import tempfile
@@ -151,7 +152,7 @@ def page(folder: Path, datasets: int) -> str:
         'name = "scale"\nsummary = "made up"\n'
         f"datasets = {json.dumps(track(datasets).dataset_ids())}\n"
     )
-    return str(publish(folder / "site", folder / "runs", [str(file)]))
+    return str(publish(folder / "site", folder / "runs", [str(file)], workers=os.cpu_count() or 1))
 
 
 def one_more(folder: Path, datasets: int) -> str:

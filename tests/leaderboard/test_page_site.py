@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 
 import pytest
 
@@ -139,3 +141,42 @@ def test_an_interrupted_site_is_completed_by_the_next_call(tmp_path):
     # Though the manifest once had this digest, the file holds another text by now.
     assert write(tmp_path, a="old", b="new").written == ["a/page.html", "b/page.html"]
     assert (tmp_path / "a/page.html").read_text() == "old"
+
+
+def test_several_processes_make_the_files_and_a_killed_one_is_told(tmp_path):
+    makers = tmp_path / "makers"
+    makers.mkdir()
+
+    def make(name):
+        (makers / str(os.getpid())).touch()
+        return f"this is {name}"
+
+    site = Site(tmp_path / "site")
+    for i in range(20):
+        site.add(f"{i}.html", str(i), lambda i=i: make(i))
+    assert len(site.write(workers=2).written) == 20
+    assert {file.name for file in makers.iterdir()}.isdisjoint({str(os.getpid())})
+    for i in range(20):
+        assert (tmp_path / "site" / f"{i}.html").read_text() == f"this is {i}"
+
+    site = Site(tmp_path / "site")
+    site.add("new.html", "new", lambda: os.kill(os.getpid(), signal.SIGKILL))
+    site.add("other.html", "other", lambda: "other")
+    with pytest.raises(ZooError, match="was killed; run it again, with --workers 1"):
+        site.write(workers=2)
+    # The next call completes what that one left.
+    site = Site(tmp_path / "site")
+    site.add("new.html", "new", lambda: "made")
+    site.write(workers=2)
+    assert (tmp_path / "site" / "new.html").read_text() == "made"
+
+
+def test_what_a_process_refuses_is_the_callers_to_hear(tmp_path):
+    def refuse():
+        raise ZooError("no such place")
+
+    site = Site(tmp_path / "site")
+    site.add("a.html", "a", refuse)
+    site.add("b.html", "b", lambda: "b")
+    with pytest.raises(ZooError, match="no such place"):
+        site.write(workers=2)

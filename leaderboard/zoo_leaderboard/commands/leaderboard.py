@@ -312,14 +312,22 @@ def plot_command(track: str, store: str | None, kinds: Sequence[str], out: Path 
 @click.option("--track", "tracks", multiple=True, help="Several times for several.  [default: all]")
 @STORE
 @click.option("--out", type=click.Path(path_type=Path), default="site", show_default=True)
-def page_command(tracks: Sequence[str], store: str | None, out: Path) -> None:
+@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: by cores]")
+def page_command(tracks: Sequence[str], store: str | None, out: Path, workers: int | None) -> None:
     """Write the leaderboards of a store as a static site, or what changed of it.
 
     It opens from disk and from any web host, and asks no server.
     """
     from zoo_leaderboard.report.page.publish import publish
+    from zoo_leaderboard.running.runner import usable_cores
 
-    done = publish(out, store, tracks, tell=lambda line: click.echo(f"zoo: {line}", err=True))
+    done = publish(
+        out,
+        store,
+        tracks,
+        workers=workers or usable_cores(),
+        tell=lambda line: click.echo(f"zoo: {line}", err=True),
+    )
     click.echo(f"{out / 'index.html'}: {done}")
 
 

@@ -61,12 +61,12 @@ def aggregates(scores: Scores, *, repetitions: int = REPETITIONS, seed: int = 0)
         ValueError: no dataset, or one without a score.
     """
     runs = by_dataset(scores)
-    # The first line is the runs as they are.
-    parts = [_of_resamples(runs, [np.ones((1, run.size)) for run in runs])]
+    # The first column is the runs as they are.
+    parts = [_of_resamples(runs, [np.ones((run.size, 1)) for run in runs])]
     for begin in range(0, repetitions, BLOCK):
         block = slice(begin, min(begin + BLOCK, repetitions))
         drawn = [
-            counts(run.size, repetitions, seed, place)[block].astype(np.float64)
+            counts(run.size, repetitions, seed, place)[:, block].astype(np.float64)
             for place, run in enumerate(runs)
         ]
         parts.append(_of_resamples(runs, drawn))
@@ -79,18 +79,18 @@ def _of_resamples(runs: list[Floats], drawn: list[Floats]) -> Floats:
 
     Args:
         runs: Per dataset, its scores.
-        drawn: Per dataset, how often each run is in each resample, [R, runs].
+        drawn: Per dataset, how often each run is in each resample, [runs, R].
     """
     pairs = list(zip(runs, drawn, strict=True))
-    means = np.stack([c @ run / run.size for run, c in pairs], axis=1)
+    means = np.stack([run @ c / run.size for run, c in pairs])
     flat = np.concatenate(runs)
-    shares = np.concatenate([c / (len(runs) * run.size) for run, c in pairs], axis=1)
+    shares = np.concatenate([c / (len(runs) * run.size) for run, c in pairs])
     return np.stack(
         [
-            means.mean(axis=1),
-            np.median(means, axis=1),
+            means.mean(axis=0),
+            np.median(means, axis=0),
             interquartile_mean(flat, shares),
-            TARGET - shares @ np.minimum(flat, TARGET),
+            TARGET - np.minimum(flat, TARGET) @ shares,
         ]
     )
 
@@ -103,13 +103,14 @@ def interquartile_mean(scores: Floats, weights: Floats) -> Floats:
 
     Args:
         scores: [N].
-        weights: [R, N], each line's sum 1; a weight of 0 is a run that is absent.
+        weights: [N, R], each column's sum 1; a weight of 0 is a run that is absent.
     """
     order = np.argsort(scores, kind="stable")
     ordered = scores[order]
     cut = (scores.size // 4) / scores.size
     # The weight up to and with each run that lies inside [cut, 1 - cut]; each run counts with its
     # difference to the one before, summed by parts.
-    inside = np.clip(np.cumsum(weights[:, order], axis=1), cut, 1.0 - cut)
-    total = ordered[-1] * (1.0 - cut) - ordered[0] * cut - inside[:, :-1] @ np.diff(ordered)
+    inside = np.cumsum(weights[order], axis=0)
+    np.clip(inside, cut, 1.0 - cut, out=inside)
+    total = ordered[-1] * (1.0 - cut) - ordered[0] * cut - np.diff(ordered) @ inside[:-1]
     return np.asarray(total / (1.0 - 2.0 * cut))

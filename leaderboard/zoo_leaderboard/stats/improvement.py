@@ -47,5 +47,5 @@ def probability_of_improvement(
         n, m = won.shape
         first = counts(n, repetitions, seed, place)
         second = counts(m, repetitions, seed, place, 1)
-        total += np.einsum("rm,rm->r", first @ won, second) / (n * m)
+        total += np.einsum("mr,mr->r", won.T @ first, second) / (n * m)
     return interval(value, total / len(wins), [*xs, *ys])

@@ -49,7 +49,7 @@ def performance_profile(
         return Profile(value, unknown, unknown)
     resampled = np.zeros((repetitions, levels.size))
     for place, (run, share) in enumerate(zip(runs, exceeds, strict=True)):
-        resampled += counts(run.size, repetitions, seed, place) @ share / len(runs)
+        resampled += counts(run.size, repetitions, seed, place).T @ share / len(runs)
     tail = 50.0 * (1.0 - CONFIDENCE)
     low, high = np.percentile(resampled, [tail, 100.0 - tail], axis=0)
     return Profile(value, low, high)

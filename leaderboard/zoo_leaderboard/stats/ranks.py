@@ -56,7 +56,7 @@ def _means(datasets: Sequence[Floats], repetitions: int, seed: int, row: int) ->
     order = np.random.default_rng((seed, row)).permutation(repetitions)
     columns = []
     for place, run in enumerate(datasets):
-        drawn = counts(run.size, repetitions, seed, place) @ run / run.size
+        drawn = run @ counts(run.size, repetitions, seed, place) / run.size
         columns.append(np.concatenate([[run.mean()], drawn[order]]))
     return np.stack(columns, axis=1)
 

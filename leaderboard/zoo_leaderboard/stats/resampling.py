@@ -52,7 +52,7 @@ def by_dataset(scores: Scores) -> list[Floats]:
 
 @functools.lru_cache(maxsize=128)
 def counts(runs: int, repetitions: int, *stream: int) -> NDArray[np.float32]:
-    """How often each run is in each resample, [repetitions, runs].
+    """How often each run is in each resample, [runs, repetitions].
 
     In single precision, which is exact for whole numbers and their products of this size.
 
@@ -63,7 +63,8 @@ def counts(runs: int, repetitions: int, *stream: int) -> NDArray[np.float32]:
     """
     generator = np.random.default_rng(stream)
     drawn = generator.multinomial(runs, np.full(runs, 1.0 / runs), repetitions)
-    found = drawn.astype(np.float32)
+    # By runs, so that sums over them add whole lines.
+    found = np.ascontiguousarray(drawn.T, dtype=np.float32)
     found.setflags(write=False)
     return found
 

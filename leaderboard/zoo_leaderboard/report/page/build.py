@@ -60,7 +60,11 @@ class Ranking:
 
 
 def write_site(
-    folder: Path, rankings: Sequence[Ranking], *, registry: Registry | None = None
+    folder: Path,
+    rankings: Sequence[Ranking],
+    *,
+    registry: Registry | None = None,
+    workers: int = 1,
 ) -> Written:
     """Writes the leaderboards of some tracks as a site, or what changed of it since.
 
@@ -68,13 +72,14 @@ def write_site(
         folder: New, empty, or holding such a site.
         rankings: The tracks, in the order in which they are listed.
         registry: What is registered; none for the installed plugins.
+        workers: Processes that make the pages.
 
     Raises:
         ZooError: the folder holds something else, or cannot be written.
     """
     site = Site(folder)
     _Pages(site, rankings, registry or registry_module.installed()).add()
-    return site.write()
+    return site.write(workers)
 
 
 class _Pages:

@@ -21,6 +21,7 @@ def publish(
     tracks: Sequence[Path | str] = (),
     *,
     registry: Registry | None = None,
+    workers: int = 1,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Written:
     """Writes a site of static pages, or what changed of it since.
@@ -30,6 +31,7 @@ def publish(
         store: A store or its folder; none for `$ZOO_RUNS`, else `runs`.
         tracks: Names or paths of TOML files; none for every track that the store has runs of.
         registry: What is registered; none for the installed plugins.
+        workers: Processes that make the pages.
         tell: Told of damaged files, and of tracks that are left out.
 
     Raises:
@@ -54,7 +56,7 @@ def publish(
         raise ZooError(f"no run of a known track in {store}; 'zoo leaderboard run' makes some")
     for problem in rankings[0].board.damaged:
         tell(str(problem))
-    return write_site(folder, rankings, registry=registry)
+    return write_site(folder, rankings, registry=registry, workers=workers)
 
 
 def _tracks_of(store: Store) -> list[str]:

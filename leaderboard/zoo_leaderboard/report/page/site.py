@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -81,11 +84,14 @@ class Site:
         encoded = content.encode("utf-8", "replace")
         self.add(path, digest(encoded), lambda: encoded)
 
-    def write(self) -> Written:
+    def write(self, workers: int = 1) -> Written:
         """Makes what changed and removes what the site no longer has.
 
         An interrupted site is completed by the next call: the manifest lists what is about to be
         written, without digests, before anything is.
+
+        Args:
+            workers: Processes that make the files.
 
         Raises:
             ZooError: a file of others is in the way, or writing fails.
@@ -98,9 +104,8 @@ class Site:
             self._refuse_foreign(path)
         if changed or gone:
             self._write_manifest({**self._old, **digests, **dict.fromkeys(changed, PENDING)})
-        for path in changed:
-            write_atomically(self._place(path), self._new[path][1]())
-            done.written.append(path)
+        self._make_all(changed, workers)
+        done.written = changed
         for path in gone:
             self._remove(path)
             done.removed.append(path)
@@ -108,6 +113,27 @@ class Site:
             self._write_manifest(digests)
         done.unchanged = [path for path in self._new if path not in set(changed)]
         return done
+
+    def _make_all(self, paths: list[str], workers: int) -> None:
+        if min(workers, len(paths)) < 2 or "fork" not in multiprocessing.get_all_start_methods():
+            for path in paths:
+                self._make(path)
+            return
+        # Forked, the processes have the site and its boards, which could not be sent to them.
+        _forked.append(self)
+        try:
+            with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
+                list(pool.map(_make_in_fork, paths))
+        except BrokenProcessPool:
+            raise ZooError(
+                "a process that made pages was killed; run it again, with --workers 1 if memory "
+                "is short"
+            ) from None
+        finally:
+            _forked.pop()
+
+    def _make(self, path: str) -> None:
+        write_atomically(self._place(path), self._new[path][1]())
 
     def _holds(self, path: str) -> bool:
         return self._old.get(path) == self._new[path][0] and self._place(path).is_file()
@@ -136,6 +162,13 @@ class Site:
     def _write_manifest(self, files: dict[str, str]) -> None:
         content = {"zoo_site": FORMAT, "files": dict(sorted(files.items()))}
         write_atomically(self.folder / MANIFEST, json.dumps(content, indent=1) + "\n")
+
+
+_forked: list[Site] = []
+
+
+def _make_in_fork(path: str) -> None:
+    _forked[-1]._make(path)
 
 
 def _manifest(folder: Path) -> dict[str, str]:
