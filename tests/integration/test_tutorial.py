@@ -43,7 +43,7 @@ def run(folder, *arguments):
 def test_the_tutorial_runs(tmp_path):
     output = run(tmp_path, PAGE)
     assert re.search(r"^mine +zoo-mine +0.1.0 +algorithms +mine$", output, re.MULTILINE)
-    for name in ("mine", "advantage_nll", "laplace"):
+    for name in ("mine", "better_nll", "laplace"):
         assert f"{name}: all checks hold" in output
     assert output.count("after 100 steps") == 2
     assert "3 to run" in output
