@@ -116,12 +116,13 @@ def run_page(page, site):
 
 def run_examples(page):
     """The Python blocks, one after the other; a TOML block is the file `mine.toml`."""
+    names = {"__name__": "example"}
     for language, _, text in BLOCK.findall(Path(page).read_text()):
         if language == "toml":
             Path("mine.toml").write_text(text)
         elif language == "python":
             print(f"--- {text}", flush=True)
-            exec(compile(text, page, "exec"), {"__name__": "example"})
+            exec(compile(text, page, "exec"), names)
 
 
 if __name__ == "__main__":
