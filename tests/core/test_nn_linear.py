@@ -235,6 +235,15 @@ def test_onednn_serves_where_it_is_asked_for_and_can_compute(
 
 
 class TestConcatLinear:
+    def test_exported_with_inputs_that_differ_in_leading_ones_it_serves_any_batch(self) -> None:
+        layer = ConcatLinear((3, 2), 4)
+        inputs = {size: (torch.randn(size, 3), torch.randn(1, size, 2)) for size in (5, 7)}
+        batch = torch.export.Dim("batch")
+        graph = torch.export.export(layer, inputs[5], dynamic_shapes=(({0: batch}, {1: batch}),))
+        # Twice: what the second reads is the first's graph, with the sizes that it fixed.
+        traced = torch.jit.trace(graph.module(), inputs[5])
+        torch.testing.assert_close(traced(*inputs[7]), layer(*inputs[7]))
+
     def test_is_linear_of_the_concatenation(self) -> None:
         layer = ConcatLinear((2, 3, 4), 5)
         parts = [torch.randn(6, size) for size in layer.sizes]

@@ -62,5 +62,6 @@ class ConcatLinear(Linear):
             # torch.Size.numel would fix the batch size of a graph that is being exported.
             if any(math.prod(shape) != math.prod(leading) for shape in shapes):
                 return None
-            inputs = tuple(x.expand(*leading, -1) for x in inputs)
+            # They differ in leading ones alone; expanding would fix the batch size as well.
+            inputs = tuple(x[(None,) * (len(leading) + 1 - x.dim())] for x in inputs)
         return torch.cat(inputs, -1)
