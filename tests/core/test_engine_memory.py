@@ -19,5 +19,6 @@ def test_what_an_update_frees_costs_no_page_faults_in_the_next():
         return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
     faults(3)
-    # Each of these 20 takes and frees 8 MB twice: 3,900 pages, if they were given back.
-    assert faults(20) < 2_000
+    # Each of these 20 takes and frees 8 MB twice: 3,900 pages a time, if they were given back. The
+    # heap may grow once more.
+    assert faults(20) < 10_000

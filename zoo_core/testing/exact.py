@@ -84,3 +84,12 @@ class ExactEnergy(_Posterior):
         if self.optimum_of == "cep":
             return torch.logsumexp(log_weights + self.energies, -1)
         return log_weights.exp() @ self.energies
+
+    def conditioned(self, observations: Tensor, times: Tensor) -> Callable[[Tensor, int], Tensor]:
+        """The energy [...] of noised points [..., D] by the position in times [K]."""
+
+        def energy(actions: Tensor, k: int) -> Tensor:
+            result: Tensor = self(observations, actions, times[k])
+            return result
+
+        return energy
