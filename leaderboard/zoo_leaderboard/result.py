@@ -7,17 +7,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from zoo_core.text import printable
+
 SCHEMA = 1
 """Raised when a field changes its meaning; readers refuse a newer one."""
 
 Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 """A number that databases and tables can hold."""
-
-
-def printable(text: str) -> str:
-    """A text in one line without what terminals and browsers obey: control characters, and those
-    that turn the direction of writing."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 Line = Annotated[str, AfterValidator(printable)]

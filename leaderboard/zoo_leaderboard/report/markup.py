@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from zoo_leaderboard.result import printable
+from zoo_core.text import printable
 from zoo_leaderboard.stats import mean, standard_deviation
 
 

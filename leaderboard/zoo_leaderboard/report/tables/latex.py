@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from zoo_core.text import printable
 from zoo_leaderboard.board.board import Board
 from zoo_leaderboard.report.markup import Text
 from zoo_leaderboard.report.tables.sections import Grid, sections
-from zoo_leaderboard.result import printable
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",
