@@ -20,6 +20,7 @@ from zoo_core.show import (
     part_page,
     plugins_page,
 )
+from zoo_core.terminal import print_line, print_text, warn
 from zoo_core.version import __version__
 
 LEADERBOARD_COMMANDS = (
@@ -94,7 +95,7 @@ def cli(plugins: Sequence[str]) -> None:
 @click.pass_context
 def plugins_command(ctx: click.Context, with_traceback: bool) -> None:
     """List what is installed, and each plugin that failed, with the reason."""
-    click.echo(plugins_page(_registry(ctx), with_traceback))
+    print_text(plugins_page(_registry(ctx), with_traceback))
 
 
 @cli.command("show")
@@ -105,10 +106,10 @@ def show_command(ctx: click.Context, name: str, settings: Sequence[str]) -> None
     """One page on an algorithm, sampler, critic or loss."""
     registry = _registry(ctx)
     if name in registry.algorithms:
-        click.echo(algorithm_page(name, list(settings), registry))
+        print_text(algorithm_page(name, list(settings), registry))
         return
-    page = part_page(name, registry)
-    if page is None:
+    found = part_page(name, registry)
+    if found is None:
         known = [
             *registry.algorithms,
             *registry.samplers,
@@ -116,7 +117,7 @@ def show_command(ctx: click.Context, name: str, settings: Sequence[str]) -> None
             *registry.losses,
         ]
         raise UnknownName("algorithm, part or loss", name, known)
-    click.echo(page)
+    print_text(found)
 
 
 @cli.command("check")
@@ -130,14 +131,14 @@ def check_command(ctx: click.Context, name: str) -> None:
     for check in checks_of(name, _registry(ctx)):
         try:
             check()
-            click.echo(f"ok      {check.name}")
+            print_line(f"ok      {check.name}")
         except CheckFailed as error:
             failed += 1
-            click.echo(f"FAILED  {check.name}: {error}")
+            print_line(f"FAILED  {check.name}: {error}")
         except Exception as error:
             failed += 1
-            click.echo(f"FAILED  {check.name}: raised {type(error).__name__}: {error}")
-    click.echo(f"{name}: " + (f"{failed} checks failed" if failed else "all checks hold"))
+            print_line(f"FAILED  {check.name}: raised {type(error).__name__}: {error}")
+    print_line(f"{name}: " + (f"{failed} checks failed" if failed else "all checks hold"))
     if failed:
         ctx.exit(1)
 
@@ -149,14 +150,14 @@ def main(arguments: list[str] | None = None) -> Any:
         # Outside standalone mode click returns the code of ctx.exit instead of exiting.
         sys.exit(result if isinstance(result, int) else 0)
     except ZooError as error:
-        click.echo(f"zoo: {error}", err=True)
+        warn(str(error))
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
+        print_text(error.format_message())
         sys.exit(0)
     except click.ClickException as error:
-        click.echo(f"zoo: {error.format_message()}", err=True)
+        warn(error.format_message())
     except (KeyboardInterrupt, click.Abort):
-        click.echo("zoo: interrupted", err=True)
+        warn("interrupted")
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()

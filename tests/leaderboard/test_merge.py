@@ -87,7 +87,7 @@ def test_two_finished_records_of_a_run_are_a_conflict(one, two):
     (line,) = told.conflicts
     assert line.startswith(f"x on a/b-v0, seed 0, key {ours.key}: ")
     assert f"score 60.0 in {one}, 50.0 in {two}" in line
-    assert "processor new?[2J" in line
+    assert "processor new\\x1b[2J" in line
     assert line.isprintable()
     assert two.get(ours.cell, ours.key) == ours
     assert two.files.read(agent_name(two.name(ours.cell, ours.key))) == b"our policy"

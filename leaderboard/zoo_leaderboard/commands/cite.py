@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from zoo_core.terminal import warn
 from zoo_leaderboard.commands.options import OUT, STORE, TRACK, write
 
 
@@ -25,4 +26,4 @@ def cite(track: str, store: str | None, out: Path | None) -> None:
     found = citations(load(store, track, check=False))
     write(found.bibtex(), out)
     for line in found.unknown:
-        click.echo(f"zoo: {line}", err=True)
+        warn(line)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo_core.errors import ZooError
+from zoo_core.terminal import print_line
 from zoo_leaderboard.commands.options import console
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def import_command(
         layout=layout,
         replace=replace,
     )
-    click.echo(
+    print_line(
         f"imported {file} ({done.log.layout}) as {done.id}: {done.episodes:,} episodes, "
         f"{done.steps:,} transitions"
     )
@@ -105,7 +106,7 @@ def import_command(
         (done.log.seams, "times an episode was cut, as its next observation was another's"),
     ):
         if count:
-            click.echo(f"  {count:,} {what}")
+            print_line(f"  {count:,} {what}")
 
 
 def _argument(text: str) -> tuple[str, Any]:

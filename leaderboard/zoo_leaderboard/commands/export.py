@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from zoo_core.terminal import print_line
+
 
 @click.command()
 @click.argument("run", metavar="RUN_OR_CHECKPOINT")
@@ -26,16 +28,16 @@ def export(run: str, style: Any, out: Path, act: str | None, dataset: str | None
 
     done = export_policy(run, out, style, act=act, dataset=dataset)
     about = done.metadata
-    click.echo(f"wrote {done.path}: {about['algorithm']} ({about['act']}) on {about['dataset']}")
+    print_line(f"wrote {done.path}: {about['algorithm']} ({about['act']}) on {about['dataset']}")
     for name, meaning in about["inputs"].items():
-        click.echo(f"  in   {name} {meaning}")
-    click.echo(f"  out  actions {about['actions']}")
-    click.echo(
+        print_line(f"  in   {name} {meaning}")
+    print_line(f"  out  actions {about['actions']}")
+    print_line(
         f"largest difference from the policy {done.difference:.2g}, "
         f"over {done.checked} random observations"
     )
     if done.undecided:
-        click.echo(
+        print_line(
             f"{done.undecided} of them were left out: the policy itself changes there when the "
             "observation changes by 1e-5"
         )

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from zoo_core.terminal import print_line
+
 
 @click.command()
 @click.argument("name", required=False)
@@ -18,6 +20,6 @@ def figure(name: str | None, out: Path | None, seed: int) -> None:
     if name is None:
         width = max(map(len, figures.FIGURES))
         for known, meaning in figures.FIGURES.items():
-            click.echo(f"{known:<{width}}  {meaning}")
+            print_line(f"{known:<{width}}  {meaning}")
         return
-    click.echo(f"wrote {figures.draw(name, out or Path(f'{name}.png'), seed)}")
+    print_line(f"wrote {figures.draw(name, out or Path(f'{name}.png'), seed)}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo_core.errors import ZooError
+from zoo_core.terminal import print_line, warn
 from zoo_leaderboard.commands.options import (
     DEVICE,
     OUT,
@@ -125,20 +126,20 @@ def run_command(
         device=device,
         threads=threads,
         trackers=trackers,
-        tell=lambda line: click.echo(f"zoo: {line}", err=True),
+        tell=warn,
     )
     jobs = to_run(planned, retry_failed)
-    click.echo(_plan_line(planned, len(jobs)))
+    print_line(_plan_line(planned, len(jobs)))
     if dry_run:
         chosen = {job.key for job in jobs}
         for item in planned:
             state = "to run" if item.job.key in chosen else item.state
             note = f"  ({item.note})" if item.note else ""
-            click.echo(f"  {state:8}  {item.job.cell}, {item.job.total_steps} steps{note}")
+            print_line(f"  {state:8}  {item.job.cell}, {item.job.total_steps} steps{note}")
         return
     if (workers or 1) * threads > usable_cores():
         taken = f"{workers or 1} x {threads} threads for {usable_cores()} cores"
-        click.echo(f"zoo: {taken}: jobs will wait for each other", err=True)
+        warn(f"{taken}: jobs will wait for each other")
     with choose_display(console(), len(jobs)) as display:
         try:
             summary = carry_out(
@@ -151,7 +152,7 @@ def run_command(
                 engine=cluster,
             )
         except KeyboardInterrupt:
-            click.echo("stopped; the same command goes on from the checkpoints", err=True)
+            print_line("stopped; the same command goes on from the checkpoints", err=True)
             raise
     _finish(summary, place)
 
@@ -161,7 +162,7 @@ def _ray(engine: str, address: str | None, cpus: float | None, gpus: float | Non
     from zoo_leaderboard.running.ray import Ray
 
     if engine == "ray":
-        return Ray(address, cpus, gpus, lambda line: click.echo(f"zoo: {line}", err=True))
+        return Ray(address, cpus, gpus, warn)
     if (address, cpus, gpus) != (None, None, None):
         raise ZooError("--address, --cpus and --gpus are for --engine ray")
     return None
@@ -179,13 +180,13 @@ def _plan_line(planned: Sequence[Planned], jobs: int) -> str:
 
 def _finish(summary: Summary, store: Store) -> None:
     for job, reason in summary.failures:
-        click.echo(f"failed: {job.cell}: {reason}", err=True)
-    click.echo(
+        print_line(f"failed: {job.cell}: {reason}", err=True)
+    print_line(
         f"{summary.finished} finished now, {summary.already} before, "
         f"{len(summary.failures)} without a score; results in {store}"
     )
     if not summary.ok:
-        click.echo("--retry-failed runs failed and damaged cells again", err=True)
+        print_line("--retry-failed runs failed and damaged cells again", err=True)
         click.get_current_context().exit(1)
 
 
@@ -206,9 +207,9 @@ def merge_command(sources: Sequence[str], store: str | None, dry_run: bool) -> N
     target = Store(store)
     merged = merge([Store(source) for source in sources], target, dry_run=dry_run)
     for problem in merged.damaged:
-        click.echo(f"zoo: not copied: {problem}", err=True)
+        warn(f"not copied: {problem}")
     for conflict in merged.conflicts:
-        click.echo(f"conflict: {conflict}", err=True)
+        print_line(f"conflict: {conflict}", err=True)
     counts = [f"{merged.copied} copied", f"{merged.same} there before"]
     for count, what in (
         (merged.replaced, "replaced"),
@@ -218,7 +219,7 @@ def merge_command(sources: Sequence[str], store: str | None, dry_run: bool) -> N
     ):
         counts += [f"{count} {what}"] if count else []
     would = "would be in" if dry_run else "now in"
-    click.echo(f"{', '.join(counts)}, {merged.planned} newly planned; {would} {target}")
+    print_line(f"{', '.join(counts)}, {merged.planned} newly planned; {would} {target}")
     if not merged.ok:
         click.get_current_context().exit(1)
 
@@ -260,7 +261,7 @@ def _board(store: str | None, track: str) -> Board:
 
     board = load(store, track)
     for problem in board.damaged:
-        click.echo(f"zoo: {problem}", err=True)
+        warn(str(problem))
     return board
 
 
@@ -300,10 +301,10 @@ def plot_command(track: str, store: str | None, kinds: Sequence[str], out: Path 
         default = folder / f"{name}{'' if kind == 'curves' else f'-{kind}'}.png"
         several = out / f"{kind}.png" if out else default
         try:
-            click.echo(f"wrote {board.plot(out if out and len(wanted) == 1 else several, kind)}")
+            print_line(f"wrote {board.plot(out if out and len(wanted) == 1 else several, kind)}")
         except ZooError as error:
             problems.append(error)
-            click.echo(f"zoo: no figure '{kind}': {error}", err=True)
+            warn(f"no figure '{kind}': {error}")
     if len(problems) == len(wanted):
         raise problems[0]
 
@@ -326,9 +327,9 @@ def page_command(tracks: Sequence[str], store: str | None, out: Path, workers: i
         store,
         tracks,
         workers=workers or usable_cores(),
-        tell=lambda line: click.echo(f"zoo: {line}", err=True),
+        tell=warn,
     )
-    click.echo(f"{out / 'index.html'}: {done}")
+    print_line(f"{out / 'index.html'}: {done}")
 
 
 @leaderboard.command("verify")
@@ -354,7 +355,7 @@ def verify_command(
         again = "-" if found.again is None else f"{found.again:.1f}"
         note = f" ({found.note})" if found.note else ""
         scores = f"score {found.run.score:.1f}, again {again}"
-        click.echo(f"{found.verdict:8}  {found.run.cell}: {scores}{note}")
+        print_line(f"{found.verdict:8}  {found.run.cell}: {scores}{note}")
     if not all(found.ok for found in checked):
         click.get_current_context().exit(1)
 

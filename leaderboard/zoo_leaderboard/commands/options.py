@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zoo_core.terminal import print_line, print_text
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -51,7 +53,7 @@ def write(text: str, out: Path | None) -> None:
     from zoo_leaderboard.store import write_atomically
 
     if out is None:
-        click.echo(text, nl=False)
+        print_text(text, newline=False)
     else:
         write_atomically(out, text)
-        click.echo(f"wrote {out}")
+        print_line(f"wrote {out}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zoo_core.terminal import print_line
 from zoo_leaderboard.commands.options import DEVICE, SETTINGS, TRACKER
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ def train(
     result = run.result
     unit = "score" if result.reference else "return (no reference scores)"
     before = "finished before: " if run.already else ""
-    click.echo(f"{before}{result.cell}: {unit} {result.score:.1f} after {result.total_steps} steps")
-    click.echo(f"run: {run.folder}")
+    print_line(f"{before}{result.cell}: {unit} {result.score:.1f} after {result.total_steps} steps")
+    print_line(f"run: {run.folder}")
 
 
 class _TrainLines:
@@ -93,20 +94,20 @@ class _TrainLines:
         if progress.preparing:
             if now - self.last >= self.seconds:
                 self.last = now
-                click.echo(f"{where}  {preparing_text(progress)}")
+                print_line(f"{where}  {preparing_text(progress)}")
             return
         if progress.resumed and progress.steps_per_second == 0 and progress.score is None:
-            click.echo(f"going on at step {progress.step} of {progress.total_steps}")
+            print_line(f"going on at step {progress.step} of {progress.total_steps}")
             return
         if progress.score == self.score and now - self.last < self.seconds:
             return
         self.last, self.score = now, progress.score
-        click.echo(
+        print_line(
             f"{where}  {progress.steps_per_second:.0f} steps/s  loss {number(progress.loss)}  "
             f"score {number(progress.score)}  {duration(seconds_left(progress))} left"
         )
         if len(progress.metrics) > 1:
-            click.echo(f"    {metrics_text(progress.metrics)}")
+            print_line(f"    {metrics_text(progress.metrics)}")
 
 
 @click.command()
@@ -129,13 +130,13 @@ def evaluate(
     found = evaluate_run(run, episodes=episodes, dataset=dataset, act=act, seed=seed, device=device)
     error = "" if found.standard_error is None else f" ± {found.standard_error:.2f}"
     n = len(found.returns)
-    click.echo(f"{found.algorithm} ({found.act}) on {found.dataset}, {n} episodes")
-    click.echo(f"return {found.mean_return:.2f}{error} (standard error)")
-    click.echo(f"mean length {sum(found.lengths) / n:.1f}")
+    print_line(f"{found.algorithm} ({found.act}) on {found.dataset}, {n} episodes")
+    print_line(f"return {found.mean_return:.2f}{error} (standard error)")
+    print_line(f"mean length {sum(found.lengths) / n:.1f}")
     if found.reference is not None:
-        click.echo(f"score {found.score:.1f} (reference: {found.reference.source})")
+        print_line(f"score {found.score:.1f} (reference: {found.reference.source})")
     else:
-        click.echo("no score: the dataset has no reference scores")
+        print_line("no score: the dataset has no reference scores")
     for last in found.metrics:
         means = f"mean over {last.steps} steps up to {last.step}"
-        click.echo(f"training, stage {last.stage}, {means}: {metrics_text(last.metrics)}")
+        print_line(f"training, stage {last.stage}, {means}: {metrics_text(last.metrics)}")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from zoo_core.terminal import print_line
+
 
 @click.command()
 @click.argument("run", metavar="RUN_OR_CHECKPOINT")
@@ -27,6 +29,6 @@ def watch(
 
     seen = watch_policy(run, out, episodes=episodes, seed=seed, act=act, dataset=dataset)
     frames = sum(seen.lengths) + len(seen.lengths)
-    click.echo(f"wrote {seen.path}: {seen.algorithm} ({seen.act}) on {seen.dataset}")
+    print_line(f"wrote {seen.path}: {seen.algorithm} ({seen.act}) on {seen.dataset}")
     returns = ", ".join(f"{value:.1f}" for value in seen.returns)
-    click.echo(f"  {frames:,} frames at {seen.frames_per_second} a second; return {returns}")
+    print_line(f"  {frames:,} frames at {seen.frames_per_second} a second; return {returns}")

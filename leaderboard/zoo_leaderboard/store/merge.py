@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from zoo_core.errors import ZooError
+from zoo_core.text import printable
 from zoo_leaderboard.fingerprint import digest
 from zoo_leaderboard.result import Result
 from zoo_leaderboard.store.records import RESULTS, Damaged, agent_name, is_record, parse
@@ -101,7 +102,7 @@ class _Merging:
             return False
         elif own.failure is None:
             differ = "; ".join(_differences(found, own, str(source), str(self.target)))
-            self.merged.conflicts.append(_plain(f"{found.cell}, key {found.key}: {differ}"))
+            self.merged.conflicts.append(printable(f"{found.cell}, key {found.key}: {differ}"))
             return False
         else:
             self.merged.replaced += 1
@@ -156,8 +157,3 @@ def _differences(found: Result, own: Result, source: str, target: str) -> list[s
     pairs += [("finished", found.times.finished_at, own.times.finished_at)]
     differ = [(name, a, b) for name, a, b in pairs if a != b]
     return [f"{n} {a} in {source}, {b} in {target}" for n, a, b in differ] or ["other contents"]
-
-
-def _plain(text: str) -> str:
-    """A text from records as one line that cannot steer a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)
