@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from zoo_core import acting, checkpoint
 from zoo_core.batch import Batch
 from zoo_core.data import OfflineData, Space, observation_moments, reward_scaling
-from zoo_core.errors import BadCheckpoint
+from zoo_core.errors import BadCheckpoint, ZooError
 from zoo_core.noise import Noise, stream_seed
 from zoo_core.recipe import Recipe, resolve
 from zoo_core.registry import Registry
@@ -92,7 +92,17 @@ class Agent(nn.Module):
                 self.target[name].load_state_dict(fresh.state_dict())
 
     def fit_scaling(self, data: OfflineData) -> None:
-        """Sets the observation normaliser and the reward rule from the data."""
+        """Sets the observation normaliser and the reward rule from the data.
+
+        Raises:
+            ZooError: data of other sizes, or that no rule can rescale: see `reward_scaling`.
+        """
+        if data.space != self.space:
+            raise ZooError(
+                f"dataset '{data.name}' has {data.space.observation_dim} observation and "
+                f"{data.space.action_dim} action dimensions; the agent has "
+                f"{self.space.observation_dim} and {self.space.action_dim}"
+            )
         if self.recipe.config.normalize_observations:
             mean, std = observation_moments(data)
             self.observation_mean.copy_(mean)
@@ -100,6 +110,11 @@ class Agent(nn.Module):
         shift, scale = reward_scaling(data, self.recipe.config.reward)
         self.reward_shift.fill_(shift)
         self.reward_scale.fill_(scale)
+
+    def largest_reward(self, data: OfflineData) -> float:
+        """The largest magnitude of a rescaled reward."""
+        shift, scale = float(self.reward_shift), float(self.reward_scale)
+        return max(abs(float(extreme) - shift) * scale for extreme in data.rewards.aminmax())
 
     def part(self, path: str) -> nn.Module:
         """A part by its path: `sampler`, `sampler.prior`, `target.critic`."""
@@ -146,10 +161,24 @@ class Agent(nn.Module):
 
         Raises:
             UnknownName: no such act.
+            ZooError: observations of another shape, or with NaN or infinity.
         """
         chosen = self.recipe.act(act)
+        self._check(observations)
         inputs = self.normalized(observations.to(self.reward_scale))
         return acting.choose(self, chosen, inputs, noise).clamp(-1.0, 1.0)
+
+    def _check(self, observations: Tensor) -> None:
+        """Refuses what no action can follow from."""
+        size = self.space.observation_dim
+        if observations.dim() != 2 or observations.shape[1] != size:
+            raise ZooError(f"observations {list(observations.shape)}, not [B, {size}]")
+        tracing = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        if tracing or torch.compiler.is_compiling():
+            return  # A graph branches on no value.
+        if not bool(observations.isfinite().all()):
+            row = int((~observations.isfinite().all(1)).nonzero()[0])
+            raise ZooError(f"observations have NaN or infinity at row {row}")
 
     def save(self, path: Path | str) -> None:
         """Writes the agent to one file, by rename."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +14,9 @@ from torch import Tensor
 
 from zoo_core.config import RewardRule
 from zoo_core.errors import ZooError
+
+LARGEST = 1e18
+"""Magnitude from which on float32 cannot hold a number's square with room to spare."""
 
 
 class Space(NamedTuple):
@@ -50,11 +54,20 @@ class OfflineData:
     """What messages call it: a dataset id or expression."""
     columns: Mapping[str, Tensor] = field(default_factory=dict)
     """What earlier stages prepared, each [N + E, ...]; filled in where a stage prepares more."""
+    ends: tuple[int, ...] = (-1,)
+    """Indices of the episodes with which a collection ended, which it may have cut off. Default:
+    the last episode; data joined of several collections have one for each."""
 
     def __post_init__(self) -> None:
+        self._check_types()
         n, episodes = len(self), len(self.lengths)
         if n == 0:
             raise ZooError(f"dataset '{self.name}' is empty: it has no transition")
+        if self.actions.dim() != 2 or self.actions.shape[1] == 0:
+            raise ZooError(
+                f"dataset '{self.name}': actions {list(self.actions.shape)}, not [{n}, A] with A "
+                "at least 1"
+            )
         sizes = {"rewards": self.rewards, "terminations": self.terminations}
         for label, tensor in {**sizes, "truncations": self.truncations}.items():
             if tensor.shape != (n,):
@@ -66,6 +79,26 @@ class OfflineData:
                 f"dataset '{self.name}': {list(self.observations.shape)} observations; "
                 f"{n} transitions in {episodes} episodes need [{n + episodes}, O]"
             )
+        for label, column in self.columns.items():
+            if column.dim() < 1 or len(column) != n + episodes:
+                raise ZooError(
+                    f"dataset '{self.name}': column '{label}' {list(column.shape)} needs "
+                    f"{n + episodes} rows, one for each observation"
+                )
+
+    def _check_types(self) -> None:
+        """Refuses what is no tensor on the CPU of a type that fits."""
+        for label, kind in _KINDS.items():
+            tensor = getattr(self, label)
+            if not isinstance(tensor, Tensor):
+                raise ZooError(
+                    f"dataset '{self.name}': {label} is a {type(tensor).__name__}, not a tensor "
+                    "(torch.as_tensor makes one)"
+                )
+            if tensor.device.type != "cpu":
+                raise ZooError(f"dataset '{self.name}': {label} is on {tensor.device}, not the CPU")
+            if not _is(tensor, kind):
+                raise ZooError(f"dataset '{self.name}': {label} is {tensor.dtype}, not {kind}")
 
     def __len__(self) -> int:
         """The number of transitions N."""
@@ -79,8 +112,11 @@ class OfflineData:
     @cached_property
     def rows(self) -> Tensor:
         """[N], int64: the row of each transition's observation; its successor's is one more."""
-        episode = torch.repeat_interleave(torch.arange(len(self.lengths)), self.lengths)
-        return torch.arange(len(self)) + episode
+        return torch.arange(len(self)) + self._episodes()
+
+    def _episodes(self) -> Tensor:
+        """[N], int64: the episode of each transition."""
+        return torch.repeat_interleave(torch.arange(len(self.lengths)), self.lengths)
 
     @cached_property
     def starts(self) -> Tensor:
@@ -104,24 +140,61 @@ class OfflineData:
                 sha.update(chunk.contiguous().numpy().tobytes())
         return sha.hexdigest()[:16]
 
+    @cached_property
+    def complete(self) -> Tensor:
+        """[E], bool: whether an episode ended by itself, and not with the collection.
+
+        The data hold no time limit, so that the longest episode stands for it. Shorter episodes
+        that did not terminate were cut off, if at least half of the others that did not terminate
+        reached that length; `ends`, which are the ones in doubt, are not among these others. Where
+        most others are shorter too, as in human demonstrations and where a goal ends the episode,
+        truncation has reasons other than a limit, and every episode is complete.
+        """
+        unfinished = ~self.terminations[self.starts[1:] - 1]
+        short = unfinished & (self.lengths < self.lengths.max())
+        others = unfinished.clone()
+        others[list(self.ends)] = False
+        if int((others & short).sum()) > int((others & ~short).sum()):
+            return torch.ones_like(short)
+        return ~short
+
     def episode_returns(self) -> Tensor:
         """[E], float64: the sum of each episode's logged rewards."""
-        total = torch.cat([torch.zeros(1, dtype=torch.float64), self.rewards.double().cumsum(0)])
-        return total[self.starts[1:]] - total[self.starts[:-1]]
+        total = torch.zeros(len(self.lengths), dtype=torch.float64)
+        return total.index_add_(0, self._episodes(), self.rewards.double())
 
     def check_values(self) -> None:
         """Reads everything once.
 
         Raises:
-            ZooError: NaN or infinite numbers, or actions outside [-1, 1].
+            ZooError: NaN, infinite numbers or numbers too large for float32, actions outside
+                [-1, 1], or an episode's end before its last transition; names array and row.
         """
-        for label in ("observations", "actions", "rewards"):
-            tensor = getattr(self, label)
-            if not bool(torch.isfinite(tensor).all()):
-                where = int((~torch.isfinite(tensor.reshape(len(tensor), -1)).all(1)).nonzero()[0])
-                raise ZooError(f"dataset '{self.name}': {label} has NaN or infinity at row {where}")
-        if float(self.actions.abs().max()) > 1.0 + 1e-5:
-            raise ZooError(f"dataset '{self.name}': actions leave [-1, 1]; scale them first")
+        for label, bound in {
+            "observations": LARGEST,
+            "actions": 1.0 + 1e-5,
+            "rewards": LARGEST,
+        }.items():
+            tensor = getattr(self, label).reshape(len(getattr(self, label)), -1)
+            if tensor.numel() == 0:
+                continue
+            low, high = (float(extreme) for extreme in tensor.aminmax())
+            if -bound <= low and high <= bound:
+                continue
+            within = (tensor.abs() <= bound).all(1)
+            row = int((~within).nonzero()[0])
+            value = float(tensor[row][~(tensor[row].abs() <= bound)][0])
+            raise ZooError(f"dataset '{self.name}': {_problem(label, row, value)}")
+        inside = torch.ones(len(self), dtype=torch.bool)
+        inside[self.starts[1:] - 1] = False
+        for label in ("terminations", "truncations"):
+            early = getattr(self, label) & inside
+            if bool(early.any()):
+                row = int(early.nonzero()[0])
+                raise ZooError(
+                    f"dataset '{self.name}': {label} has True at row {row}, inside of an episode; "
+                    "cut episodes there"
+                )
 
     @classmethod
     def from_episodes(
@@ -132,9 +205,12 @@ class OfflineData:
         listed = list(episodes)
         if not listed:
             raise ZooError(f"dataset '{name}' is empty: it has no episode")
+        tensors = [
+            _episode(each, f"dataset '{name}', episode {i}") for i, each in enumerate(listed)
+        ]
 
         def joined(key: str, dtype: torch.dtype) -> Tensor:
-            return torch.cat([torch.as_tensor(episode[key]).to(dtype) for episode in listed])
+            return torch.cat([episode[key].to(dtype) for episode in tensors])
 
         return cls(
             observations=joined("observations", torch.float32),
@@ -142,9 +218,59 @@ class OfflineData:
             rewards=joined("rewards", torch.float32),
             terminations=joined("terminations", torch.bool),
             truncations=joined("truncations", torch.bool),
-            lengths=torch.tensor([len(episode["actions"]) for episode in listed]),
+            lengths=torch.tensor([len(episode["actions"]) for episode in tensors]),
             name=name,
         )
+
+
+_KINDS = {
+    "observations": "floating point",
+    "actions": "floating point",
+    "rewards": "floating point",
+    "terminations": "bool",
+    "truncations": "bool",
+    "lengths": "int64",
+}
+"""The type of each array of `OfflineData`."""
+
+
+def _is(tensor: Tensor, kind: str) -> bool:
+    if kind == "floating point":
+        return tensor.is_floating_point()
+    return tensor.dtype == (torch.bool if kind == "bool" else torch.int64)
+
+
+def _problem(label: str, row: int, value: float) -> str:
+    """A value that training cannot take, in words."""
+    if not math.isfinite(value):
+        return f"{label} has NaN or infinity at row {row}"
+    if label == "actions":
+        return f"actions leave [-1, 1] at row {row} ({value:g}); scale them first"
+    return f"{label} has {value:g} at row {row}, which is too large for float32 to train on"
+
+
+def _episode(episode: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
+    """An episode's tensors, whose shapes fit together."""
+    tensors: dict[str, Tensor] = {}
+    for key in _KINDS:
+        if key == "lengths":
+            continue
+        if key not in episode:
+            raise ZooError(
+                f"{where}: no {key} (it has {', '.join(map(str, episode)) or 'nothing'})"
+            )
+        tensors[key] = torch.as_tensor(episode[key])
+    steps = len(tensors["actions"]) if tensors["actions"].dim() else 0
+    shapes = {"observations": (steps + 1,), "rewards": (steps,)}
+    shapes |= {"actions": (steps,), "terminations": (steps,), "truncations": (steps,)}
+    for key, shape in shapes.items():
+        own = tuple(tensors[key].shape)
+        if own[:1] != shape or len(own) != (2 if key in {"observations", "actions"} else 1):
+            sizes = (
+                f"{shape[0]}, {key[0].upper()}" if key in {"observations", "actions"} else shape[0]
+            )
+            raise ZooError(f"{where}: {key} {list(own)}, not [{sizes}] for {steps} transitions")
+    return tensors
 
 
 class Affine(NamedTuple):
@@ -154,37 +280,60 @@ class Affine(NamedTuple):
     scale: float
 
 
+SAME = 1e-6
+"""Numbers whose range is at most this share of their magnitude are equal up to rounding."""
+FINEST = 1e-3
+"""Returns whose range is at most this share of the largest reward are equal to `return_range`:
+what it gives stays below 1000 / `FINEST`."""
+_SMALLEST = 1e3 * torch.finfo(torch.float32).tiny
+_FIXED = {"none": Affine(0.0, 1.0), "minus_one": Affine(1.0, 1.0), "antmaze": Affine(0.5, 4.0)}
+
+
 def reward_scaling(data: OfflineData, rule: RewardRule) -> Affine:
-    """How rewards are rescaled: r -> (r - shift) scale.
+    """Shift and scale of the rewards: r -> (r - shift) scale.
 
     - `none`: as logged.
     - `standardise`: zero mean and unit sample deviation (Diffusion-QL's "normalize").
-    - `unit_range`: the least to -1, the greatest to 1 (EDP on adroit and kitchen).
-    - `return_range`: times 1000 / (best - worst episode return) (IQL on locomotion; Diffusion-QL's
-      code joins what a time-out cut, here an episode is an episode).
+    - `unit_range`: scales rewards to [-1, 1] (EDP on adroit and kitchen).
+    - `return_range`: times 1000 / (best - worst return of a complete episode) (IQL on locomotion).
+      As in CORL, an episode that the end of the collection cut off does not count: see
+      `OfflineData.complete`. Diffusion-QL's code joins what a time-out cut, here an episode is an
+      episode.
     - `minus_one`: r - 1 (IQL on AntMaze).
     - `antmaze`: 4 (r - 0.5) (CQL and Diffusion-QL on AntMaze).
+
+    Raises:
+        ZooError: the rule divides by a range of rewards or returns that are equal up to rounding.
     """
-    if rule == "standardise":
-        rewards = data.rewards.double()
-        spread = float(rewards.std()) if len(rewards) > 1 else 1.0
-        return Affine(float(rewards.mean()), 1.0 / max(spread, 1e-8))
-    if rule == "unit_range":
-        least, greatest = float(data.rewards.min()), float(data.rewards.max())
-        return Affine(0.5 * (least + greatest), 2.0 / max(greatest - least, 1e-8))
+    if rule in _FIXED:
+        return _FIXED[rule]
+    low, high = (float(extreme) for extreme in data.rewards.aminmax())
+    numbers, kind, share = data.rewards.double(), "rewards", SAME
     if rule == "return_range":
-        returns = data.episode_returns()
-        return Affine(0.0, 1000.0 / max(float(returns.max() - returns.min()), 1e-8))
-    if rule == "minus_one":
-        return Affine(1.0, 1.0)
-    if rule == "antmaze":
-        return Affine(0.5, 4.0)
-    return Affine(0.0, 1.0)
+        numbers, kind = data.episode_returns()[data.complete], "returns of complete episodes"
+        share = FINEST
+    spread = float(numbers.max() - numbers.min())
+    if not spread > max(share * max(-low, high), _SMALLEST):
+        equal = f"all {len(numbers)} are {float(numbers[0]):g} up to rounding"
+        raise ZooError(
+            f"dataset '{data.name}': reward rule '{rule}' needs different {kind}; "
+            f"{equal if len(numbers) > 1 else 'there is one'}; set reward=none"
+        )
+    if rule == "standardise":
+        return Affine(float(numbers.mean()), 1.0 / float(numbers.std()))
+    if rule == "unit_range":
+        return Affine(0.5 * (low + high), 2.0 / spread)
+    return Affine(0.0, 1000.0 / spread)
 
 
 def observation_moments(data: OfflineData, epsilon: float = 1e-3) -> tuple[Tensor, Tensor]:
-    """Mean [O] and standard deviation + epsilon [O] of the observations that start a transition
-    (TD3+BC section 5; the official code's epsilon is 1e-3)."""
+    """Mean [O] and divisor [O] of the observations that start a transition: standard deviation +
+    epsilon (TD3+BC section 5; the official code's epsilon is 1e-3).
+
+    In a column that varies by less than epsilon, such as one in units of 1e-7, epsilon is the
+    deviation itself, so that it is seen at half of unit scale; unless it is constant up to rounding
+    (a deviation of at most `SAME` of its magnitude).
+    """
     total = torch.zeros(data.space.observation_dim, dtype=torch.float64)
     square = torch.zeros_like(total)
     # Shifting by the first row keeps the sums of squares accurate far from zero.
@@ -193,6 +342,9 @@ def observation_moments(data: OfflineData, epsilon: float = 1e-3) -> tuple[Tenso
         chunk = data.observations[rows].double() - origin
         total += chunk.sum(0)
         square += chunk.square().sum(0)
-    mean = total / len(data)
-    variance = (square / len(data) - mean.square()).clamp(min=0.0)
-    return (mean + origin).float(), (variance.sqrt() + epsilon).float()
+    shift = total / len(data)
+    std = (square / len(data) - shift.square()).clamp(min=0.0).sqrt()
+    mean = shift + origin
+    constant = std <= SAME * mean.abs().maximum(origin.abs())
+    added = torch.where(constant, epsilon, std.clamp(max=epsilon))
+    return mean.float(), (std + added).float()

@@ -28,7 +28,8 @@ from zoo_core.schedules import value_at
 from zoo_core.specs import Stage, Update
 
 Q_BOUND = 1e8
-"""The magnitude of a critic's mean value (a metric `q_mean`) at which a run counts as diverged."""
+"""The magnitude of a critic's mean value (a metric `q_mean`) at which a run counts as diverged, per
+unit of the largest rescaled reward, or of 1 where rewards are smaller: networks start near 1."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ class Trainer:
         dtype: Of parameters and batches.
 
     Raises:
-        ZooError: an external learner, an unknown device or engine, no seed.
+        ZooError: an external learner, an unknown device or engine, no seed, or data with NaN,
+            infinite numbers or actions outside [-1, 1].
     """
 
     def __init__(
@@ -107,10 +109,12 @@ class Trainer:
             raise UnknownName("engine", name, [*ENGINES, "auto"])
         if name == "solo" and len(seeds) > 1:
             raise ZooError(f"the solo engine trains one seed, not {len(seeds)}; use vmap")
+        data.check_values()
         agents = [Agent(recipe, data.space, seed, dtype) for seed in seeds]
         for agent in agents:
             agent.fit_scaling(data)
             agent.to(self.device)
+        self._q_bound = Q_BOUND * max(1.0, agents[0].largest_reward(data))
         self.engine_name = name
         self.engine = ENGINES[name](agents)
         self.columns: list[dict[str, Tensor]] = [{} for _ in seeds]
@@ -159,8 +163,9 @@ class Trainer:
             preparing: Called as the columns of a stage that begins are drawn, batch by batch.
 
         Raises:
-            Diverged: a loss is not finite, or a critic's mean value is beyond `Q_BOUND`; names the
-                update, the metric, the seed and the last checkpoint.
+            Diverged: a loss is not finite, or a critic's mean value is beyond `Q_BOUND` times the
+                largest rescaled reward; names the update, the metric, the seed and the last
+                checkpoint.
         """
         goal = self.total_steps if until is None else min(until, self.total_steps)
         since, began = self.step, time.perf_counter()
@@ -239,9 +244,9 @@ class Trainer:
         """Raises Diverged for a value that no sound training has."""
         for name, value in metrics.items():
             finite = value - value == 0.0
-            if finite and not (name.endswith("/q_mean") and abs(value) > Q_BOUND):
+            if finite and not (name.endswith("/q_mean") and abs(value) > self._q_bound):
                 continue
-            beyond = f", beyond {Q_BOUND:g}," if finite else ""
+            beyond = f", beyond {self._q_bound:g}," if finite else ""
             raise self.diverged(f"{name} is {value}{beyond}", seed)
 
     def diverged(self, what: str, seed: int) -> Diverged:

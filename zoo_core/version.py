@@ -2,7 +2,7 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
-SEMANTICS = 1
+SEMANTICS = 2
 """Raised whenever training results can change; part of every result's key."""
 
 try:

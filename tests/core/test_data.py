@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo_core import OfflineData, Space, ZooError
-from zoo_core.data import observation_moments, reward_scaling
+from zoo_core.data import observation_moments
 from zoo_core.testing import toy_data
 
 LENGTHS = st.lists(st.integers(1, 7), min_size=1, max_size=6)
@@ -80,34 +80,6 @@ def test_moments_are_the_same_in_one_piece_and_in_many():
     assert float(std) == pytest.approx(float(observations[:-1].double().std(correction=0)) + 1e-3)
 
 
-def rescaled(data, rule):
-    shift, scale = reward_scaling(data, rule)
-    return (data.rewards.double() - shift) * scale
-
-
-def test_reward_rules_are_their_formulas():
-    data = toy_data()
-    r = data.rewards.double()
-    returns = [float(part.sum()) for part in r.split(data.lengths.tolist())]
-    for rule, expected in {
-        "none": r,
-        "standardise": (r - r.mean()) / r.std(),
-        "unit_range": 2 * (r - r.min()) / (r.max() - r.min()) - 1,
-        "return_range": r * 1000 / (max(returns) - min(returns)),
-        "minus_one": r - 1,
-        "antmaze": 4 * (r - 0.5),
-    }.items():
-        torch.testing.assert_close(rescaled(data, rule), expected)
-
-
-@pytest.mark.parametrize("rule", ["standardise", "unit_range", "return_range"])
-def test_equal_rewards_do_not_divide_by_zero(rule):
-    episodes = episodes_of([3, 3])
-    for episode in episodes:
-        episode["rewards"] = torch.ones(3)
-    assert bool(torch.isfinite(rescaled(OfflineData.from_episodes(episodes), rule)).all())
-
-
 def test_the_digest_depends_on_every_number():
     data = toy_data()
     assert data.digest == toy_data().digest
@@ -128,11 +100,37 @@ def test_the_digest_depends_on_every_number():
         ({"observations": torch.zeros(9)}, "observations"),
         ({"lengths": torch.tensor([1, 2])}, "lengths do not add up"),
         ({"lengths": torch.tensor([39, 0])}, "lengths do not add up"),
+        ({"actions": torch.zeros(39)}, r"actions \[39\], not \[39, A\]"),
+        ({"actions": torch.zeros(39, 0)}, r"actions \[39, 0\]"),
+        ({"columns": {"value": torch.zeros(39)}}, "column 'value' .39. needs 45 rows"),
+        ({"rewards": torch.zeros(39, dtype=torch.int64)}, "rewards is torch.int64"),
+        ({"terminations": torch.zeros(39)}, "terminations is torch.float32, not bool"),
+        ({"lengths": torch.full((6,), 6.5)}, "lengths is torch.float32, not int64"),
+        ({"actions": torch.zeros(39, 2).numpy()}, "actions is a ndarray, not a tensor"),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(changes, message):
     with pytest.raises(ZooError, match=message):
         dataclasses.replace(toy_data(), **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"observations": torch.zeros(3, 3)}, r"episode 1: observations \[3, 3\], not \[4, O\]"),
+        ({"observations": torch.zeros(4)}, r"episode 1: observations \[4\], not \[4, O\]"),
+        ({"rewards": torch.zeros(3, 1)}, r"episode 1: rewards \[3, 1\], not \[3\]"),
+        ({"actions": torch.zeros(3)}, r"episode 1: actions \[3\], not \[3, A\]"),
+        ({"truncations": torch.zeros(2).bool()}, r"episode 1: truncations \[2\], not \[3\]"),
+        ({"rewards": None}, "episode 1: no rewards"),
+    ],
+)
+def test_an_episode_that_does_not_fit_is_named(changes, message):
+    episodes = episodes_of([3, 3, 3])
+    episodes[1].update(changes)
+    episodes[1] = {key: value for key, value in episodes[1].items() if value is not None}
+    with pytest.raises(ZooError, match=message):
+        OfflineData.from_episodes(episodes, name="mine")
 
 
 def test_no_data_is_refused():
@@ -149,7 +147,12 @@ def test_no_data_is_refused():
         ("observations", float("nan"), "observations has NaN or infinity at row 5"),
         ("rewards", float("inf"), "rewards has NaN or infinity at row 5"),
         ("actions", float("nan"), "actions has NaN or infinity at row 5"),
-        ("actions", 1.2, r"actions leave \[-1, 1\]"),
+        ("actions", 1.2, r"actions leave \[-1, 1\] at row 5 \(1.2\)"),
+        ("actions", -1.2, r"actions leave \[-1, 1\] at row 5"),
+        ("observations", -3e38, r"observations has -3e\+38 at row 5, which is too large"),
+        ("rewards", 1e30, r"rewards has 1e\+30 at row 5, which is too large"),
+        ("terminations", True, "terminations has True at row 5, inside of an episode"),
+        ("truncations", True, "truncations has True at row 5, inside of an episode"),
     ],
 )
 def test_bad_values_are_found(name, value, message):
@@ -158,3 +161,28 @@ def test_bad_values_are_found(name, value, message):
     getattr(data, name)[5] = value
     with pytest.raises(ZooError, match=message):
         data.check_values()
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e-7, 1.0, 1e6])
+def test_columns_in_small_units_are_normalised_like_others(unit):
+    generator = torch.Generator().manual_seed(0)
+    episode = episodes_of([400])[0]
+    episode["observations"] = torch.randn(401, 3, generator=generator) * torch.tensor(
+        [1.0, unit, 0]
+    )
+    data = OfflineData.from_episodes([episode])
+    mean, std = observation_moments(data)
+    spread = float(((data.observations - mean) / std)[:, 1].std())
+    assert 0.45 < spread < 1.1
+    assert float(std[2]) == pytest.approx(1e-3)  # a constant column: the official epsilon
+
+
+def test_a_column_that_is_constant_up_to_rounding_is_not_amplified():
+    episode = episodes_of([400])[0]
+    offset = torch.tensor([0.1, 1e6, 1.0])
+    noise = torch.tensor([1e-8, 0.06, 1e-8]) * torch.randn(401, 3)
+    episode["observations"] = offset + noise
+    data = OfflineData.from_episodes([episode])
+    mean, std = observation_moments(data)
+    assert float(((data.observations - mean) / std).abs().max()) < 5.0
+    assert std[[0, 2]].tolist() == pytest.approx([1e-3, 1e-3], rel=1e-3)

@@ -324,12 +324,63 @@ def test_preparing_is_told_by_stage_and_share(monkeypatch):
     assert [one.share for one in told] == [i / 8 for i in range(1, 9)]
 
 
-def test_values_beyond_any_return_are_a_divergence():
+SMALL = ["critic.hidden=8", "sampler.hidden=8"]
+
+
+@pytest.mark.parametrize(("reward", "rate"), [(1.0, 1e4), (1e-12, 1e4)])
+def test_values_beyond_any_return_are_a_divergence(reward, rate):
+    data = toy_data()
+    data.rewards[:] = reward
+    recipe = resolve("td3_bc", ["steps=200", f"lr={rate}", *SMALL])
+    bound = f"{1e8 * max(1.0, reward):g}".replace("+", r"\+")
+    with pytest.raises(Diverged, match=rf"critic/q_mean is .*, beyond {bound}, by step"):
+        Trainer(recipe, data).run(log_every=10)
+
+
+def test_values_of_large_rewards_are_none():
     data = toy_data()
     data.rewards[:] = 1e9
-    recipe = resolve("td3_bc", ["steps=200", "lr=10", "critic.hidden=8", "sampler.hidden=8"])
-    with pytest.raises(Diverged, match=r"critic/q_mean is .*, beyond 1e\+08, by step"):
-        Trainer(recipe, data).run(log_every=10)
+    means = []
+    recipe = resolve("td3_bc", ["steps=200", "lr=10", *SMALL])
+    Trainer(recipe, data).run(log=lambda log: means.append(log.metrics[0]["critic/q_mean"]))
+    assert max(means) > 1e8
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("rewards", float("nan"), "rewards has NaN or infinity at row 5"),
+        ("observations", float("-inf"), "observations has NaN or infinity at row 5"),
+        ("actions", float("nan"), "actions has NaN or infinity at row 5"),
+        ("actions", 10.0, r"actions leave \[-1, 1\] at row 5 \(10\)"),
+        ("rewards", -3e38, r"rewards has -3e\+38 at row 5"),
+    ],
+)
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_bad_data_are_refused_before_any_step(name, value, message, seeds):
+    data = toy_data()
+    getattr(data, name)[5] = value
+    with pytest.raises(ZooError, match=message):
+        Trainer(recipe(), data, seeds)
+
+
+@pytest.mark.parametrize(
+    ("observations", "message"),
+    [
+        (torch.zeros(2, 5), r"observations \[2, 5\], not \[B, 3\]"),
+        (torch.zeros(3), r"observations \[3\], not \[B, 3\]"),
+        (torch.tensor([[0.0, 0, 0], [0, float("nan"), 0]]), "NaN or infinity at row 1"),
+    ],
+)
+def test_an_agent_acts_on_observations_that_fit(observations, message):
+    agent = trainer().agent()
+    with pytest.raises(ZooError, match=message):
+        agent.act(observations, GeneratorNoise(torch.Generator()))
+
+
+def test_an_agent_is_scaled_by_data_of_its_sizes():
+    with pytest.raises(ZooError, match=r"'toy' has 4 observation and 2 action .* 3 and 2"):
+        trainer().agent().fit_scaling(toy_data(observation_dim=4))
 
 
 def test_the_global_generator_is_left_alone():

@@ -377,10 +377,12 @@ def test_a_sum_joins_and_a_fraction_keeps_whole_episodes_in_order(roots: Path) -
     found = datasets.find("test/set-v0 + test/other-v0")
     assert found.name == found.data.name == "test/set-v0+test/other-v0"
     assert found.data.lengths.tolist() == [*LENGTHS, 4, 6]
+    assert found.data.ends == (len(LENGTHS) - 1, len(LENGTHS) + 1)
     assert torch.equal(found.data.observations, torch.cat([one.observations, other.observations]))
     assert torch.equal(found.data.truncations, torch.cat([one.truncations, other.truncations]))
     half = datasets.find("0.5*test/set-v0").data
     assert half.lengths.tolist() == LENGTHS[1::2]
+    assert half.ends == ((len(half.lengths) - 1,) if len(LENGTHS) % 2 == 0 else ())
     for episode_number, source in enumerate(range(1, len(LENGTHS), 2)):
         for starts, field in ((half.starts, half.actions), (one.starts, one.actions)):
             assert len(field) == int(starts[-1])

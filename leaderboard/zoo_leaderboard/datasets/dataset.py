@@ -204,10 +204,15 @@ def _fraction(data: OfflineData, term: Term) -> OfflineData:
         truncations=data.truncations[steps],
         lengths=data.lengths[kept],
         name=str(term),
+        ends=tuple(int(kept[: end % len(kept)].sum()) for end in data.ends if kept[end]),
     )
 
 
 def _joined(parts: list[OfflineData], name: str) -> OfflineData:
+    ends, episodes = [], 0
+    for part in parts:
+        ends += [episodes + end % len(part.lengths) for end in part.ends]
+        episodes += len(part.lengths)
     return OfflineData(
         observations=torch.cat([part.observations for part in parts]),
         actions=torch.cat([part.actions for part in parts]),
@@ -216,4 +221,5 @@ def _joined(parts: list[OfflineData], name: str) -> OfflineData:
         truncations=torch.cat([part.truncations for part in parts]),
         lengths=torch.cat([part.lengths for part in parts]),
         name=name,
+        ends=tuple(ends),
     )
