@@ -40,7 +40,7 @@ class Protocol(Record):
     seed: int = Field(default=1_000_000, ge=0)
     """Of the environments: copy i starts from seed + i, for every algorithm and every run."""
     episode_limit: int = Field(default=10_000, ge=1)
-    """Steps after which an episode is cut where the environment itself sets no limit."""
+    """Steps after which an episode is cut. A longer time limit of the environment holds instead."""
     version: int = 1
     """Raised when the evaluation's code can change a score."""
 
@@ -74,6 +74,9 @@ class Evaluation(Record):
     lengths: tuple[Count, ...]
     """Every episode's steps."""
     seconds: float = 0.0
+    note: Line = ""
+    """One line on what is unusual, such as an environment that its seed does not determine; else
+    empty."""
 
     @property
     def mean_return(self) -> float:
@@ -279,8 +282,10 @@ class Result(Record):
 
     @property
     def alarm(self) -> str:
-        """The last evaluation's alarm; empty where all is well."""
-        return self.diagnostics[-1].alarm if self.diagnostics else ""
+        """What is unusual about the last evaluation and the agent at it; else empty."""
+        lines = [each.note for each in self.evaluations[-1:]]
+        lines += [each.alarm for each in self.diagnostics[-1:]]
+        return "; ".join(filter(None, lines))
 
     @property
     def updates_per_second(self) -> float | None:

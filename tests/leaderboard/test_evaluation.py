@@ -1,3 +1,6 @@
+import random
+from fractions import Fraction
+
 import gymnasium
 import numpy as np
 import pytest
@@ -49,17 +52,336 @@ def test_every_episode_counts_once_and_finished_copies_are_dropped():
     assert sizes == [6, 4, 3, 2, 1]
 
 
-def test_the_copies_are_made_once_and_start_the_same_every_time():
-    Counting.made = 0
-    with Evaluator(Counting, Protocol(episodes=3, seed=7)) as evaluate:
-        assert evaluate(half)[:2] == evaluate(half)[:2]
-    assert Counting.made == 3
+class Remembering(Counting):
+    """A curriculum: each reset of a copy makes its rewards larger."""
+
+    def __init__(self):
+        super().__init__()
+        self.level = 0
+
+    def reset(self, *, seed=None, options=None):
+        self.level += 1
+        return super().reset(seed=seed)
+
+    def step(self, action):
+        observation, reward, *flags = super().step(action)
+        return observation, reward * self.level, *flags
 
 
-def test_an_endless_episode_is_cut():
-    protocol = Protocol(episodes=1, episode_limit=17)
+def pendulum(*wrappers):
+    env = gymnasium.wrappers.RescaleAction(
+        gymnasium.make("Pendulum-v1", max_episode_steps=20), -1.0, 1.0
+    )
+    for wrapper in wrappers:
+        env = wrapper(env)
+    return env
+
+
+def push(observations):
+    return torch.tanh(observations[:, :1] * 3 + observations[:, 1:2])
+
+
+@pytest.mark.parametrize(
+    ("make", "act"),
+    [
+        (Counting, half),
+        (Remembering, half),
+        (lambda: pendulum(gymnasium.wrappers.NormalizeReward), push),
+        (lambda: pendulum(gymnasium.wrappers.NormalizeObservation), push),
+    ],
+    ids=["counting", "curriculum", "NormalizeReward", "NormalizeObservation"],
+)
+def test_an_evaluation_does_not_depend_on_those_before_it(make, act):
+    with Evaluator(make, Protocol(episodes=2, seed=7)) as evaluate:
+        first, again = evaluate(act), evaluate(act)
+    with Evaluator(make, Protocol(episodes=2, seed=7)) as evaluate:
+        fresh = evaluate(act)
+    assert first[:2] == again[:2] == fresh[:2]
+    assert not again.note
+
+
+class Drawing(Counting):
+    """Starts and steps by a generator that `reset` does not seed."""
+
+    def __init__(self, draw, space=None):
+        super().__init__()
+        self.draw = draw
+        if space is not None:
+            self.observation_space = space
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.full(2, self.draw(self)), {}
+
+    def step(self, action):
+        _, _, *flags = super().step(action)
+        return np.full(2, self.draw(self)), float(self.draw(self)), *flags
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda env: np.random.uniform(),
+        lambda env: random.random(),
+        lambda env: float(torch.rand(())),
+        lambda env: env.np_random.uniform(),
+        lambda env: env.observation_space.sample()[0],
+        lambda env: env.action_space.sample()[0],
+    ],
+    ids=["numpy", "python", "torch", "np_random", "observation space", "action space"],
+)
+def test_generators_that_a_reset_leaves_alone_are_seeded(draw):
+    spaces = (Counting.observation_space, Counting.action_space)
+
+    def make():
+        env = Drawing(draw)
+        env.observation_space, env.action_space = (gymnasium.spaces.Box(*_ends(s)) for s in spaces)
+        return env
+
+    def played():
+        with Evaluator(make, Protocol(episodes=3, seed=4)) as evaluate:
+            return evaluate(half), evaluate(half)
+
+    first, again = played()
+    np.random.seed(), random.seed(), torch.seed()
+    assert first[:2] == again[:2] == played()[1][:2]
+    assert len(set(first.returns)) == 3
+    assert not again.note
+
+
+def _ends(space):
+    return space.low, space.high, space.shape, space.dtype
+
+
+def test_an_evaluation_leaves_the_processs_generators_as_they_were():
+    def state():
+        return random.random(), np.random.uniform(), float(torch.rand(()))
+
+    random.seed(3), np.random.seed(3), torch.manual_seed(3)
+    before = state()
+    random.seed(3), np.random.seed(3), torch.manual_seed(3)
+    with Evaluator(lambda: Drawing(lambda env: np.random.uniform()), Protocol(episodes=2)) as go:
+        go(half)
+    assert state() == before
+
+
+class Worldwide(Counting):
+    """A curriculum that all copies share."""
+
+    resets = 0
+
+    def reset(self, *, seed=None, options=None):
+        type(self).resets += 1
+        super().reset(seed=seed)
+        return np.full(2, 0.1 * type(self).resets), {}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: Drawing(lambda env: np.random.default_rng().uniform()), Worldwide],
+    ids=["entropy of the system", "state of the class"],
+)
+def test_what_the_seed_does_not_determine_is_named(make):
+    with Evaluator(make, Protocol(episodes=2)) as evaluate:
+        note = evaluate(half).note
+    assert make().unwrapped.__class__.__name__ in note and "seed" in note
+    assert len(note) <= 200 and "\n" not in note
+
+
+def test_mazes_whose_copies_are_reused_play_as_fresh_ones_do():
+    from zoo_leaderboard.datasets.embedded.pointmaze import EVALUATED
+    from zoo_leaderboard.running import evaluation
+
+    def everything(env):
+        data, maze = env.unwrapped.point_env.data, env.unwrapped
+        arrays = data.qpos, data.qvel, data.qacc_warmstart, data.ctrl, data.time, maze.goal
+        return [np.array(array).tolist() for array in arrays]
+
+    def steps(env, seed):
+        env.reset(seed=seed)
+        found, generator = [everything(env)], np.random.default_rng(seed)
+        for _ in range(60):
+            observation, reward, *_ = env.step(generator.uniform(-1, 1, 2).astype(np.float32))
+            found.append((everything(env), {k: v.tolist() for k, v in observation.items()}, reward))
+        return found
+
+    used, fresh = EVALUATED.make_raw(), EVALUATED.make_raw()
+    assert evaluation._reset_suffices(used)
+    assert not evaluation._reset_suffices(gymnasium.wrappers.NormalizeReward(used))
+    assert not evaluation._reset_suffices(gymnasium.make("Pendulum-v1"))
+    steps(used, 1)
+    assert steps(used, 2) == steps(fresh, 2)
+
+
+def test_an_endless_episode_is_cut_and_the_result_says_so():
+    protocol = Protocol(episodes=2, episode_limit=17)
     with Evaluator(lambda: Counting(endless=True), protocol) as evaluate:
-        assert evaluate(half).lengths == (17,)
+        played = evaluate(half)
+    assert played.lengths == (17, 17)
+    assert "Counting" in played.note and "17 steps" in played.note
+
+
+@pytest.mark.parametrize("limit", [12, 40])
+def test_the_protocol_does_not_shorten_an_environment_that_has_a_limit(limit):
+    def make():
+        return gymnasium.wrappers.TimeLimit(Counting(endless=True), limit)
+
+    with Evaluator(make, Protocol(episodes=1, episode_limit=17)) as evaluate:
+        played = evaluate(half)
+    assert played.lengths == (limit,) and not played.note
+
+
+class Ported(Counting):
+    """Returns what it is given."""
+
+    def __init__(self, returned, at_reset=None):
+        super().__init__()
+        self.returned, self.at_reset = returned, at_reset
+
+    def reset(self, **options):
+        return (np.zeros(2), {}) if self.at_reset is None else self.at_reset
+
+    def step(self, action):
+        return self.returned
+
+
+ZERO = np.zeros(2, np.float32)
+
+
+def played(env):
+    with Evaluator(lambda: env, Protocol(episodes=1)) as evaluate:
+        return evaluate(half)
+
+
+@pytest.mark.parametrize(
+    "reward",
+    [
+        *(1.5, np.float32(1.5), np.array(1.5), np.array([[1.5]]), [1.5]),
+        *(torch.tensor(1.5), torch.tensor([1.5], requires_grad=True), Fraction(3, 2)),
+    ],
+    ids=repr,
+)
+def test_a_reward_is_any_one_number(reward):
+    assert played(Ported((ZERO, reward, True, False, {}))).returns == (1.5,)
+
+
+@pytest.mark.parametrize("value", [True, 1, 2**40], ids=repr)
+def test_a_reward_may_be_an_integer_or_a_truth(value):
+    assert played(Ported((ZERO, value, True, False, {}))).returns == (float(value),)
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        np.True_,
+        1,
+        1.0,
+        np.array(True),
+        np.array([1]),
+        torch.tensor(True),
+        torch.tensor([1]),
+        [True],
+    ],
+    ids=repr,
+)
+def test_a_flag_is_any_one_truth(flag):
+    no = flag * 0 if not isinstance(flag, list | np.bool_) else [False]
+    assert played(Ported((ZERO, 0.0, flag, no, {}))).lengths == (1,)
+    assert played(Ported((ZERO, 0.0, no, flag, {}))).lengths == (1,)
+
+
+@pytest.mark.parametrize(
+    "observation",
+    [[1.0, 2], (1, 2), torch.tensor([1.0, 2.0]), np.array([[1, 2]]), np.array([1.0, 2.0])],
+    ids=repr,
+)
+def test_an_observation_is_as_many_numbers_as_its_space_has(observation):
+    seen = []
+
+    def act(observations):
+        seen.append(observations.clone())
+        return half(observations)
+
+    env = Ported((ZERO, 0.0, True, False, {}), at_reset=(observation, {}))
+    with Evaluator(lambda: env, Protocol(episodes=1)) as evaluate:
+        evaluate(act)
+    assert torch.equal(seen[0], torch.tensor([[1.0, 2.0]]))
+
+
+@pytest.mark.parametrize(
+    ("returned", "named"),
+    [
+        ((ZERO, "1.5", True, False, {}), "'1.5'"),
+        ((ZERO, None, True, False, {}), "None"),
+        ((ZERO, np.array([1.0, 2.0]), True, False, {}), "[1., 2.]"),
+        ((ZERO, {"a": 1.0}, True, False, {}), "{'a': 1.0}"),
+        ((ZERO, 1j, True, False, {}), "1j"),
+        ((ZERO, 0.0, None, False, {}), "None"),
+        ((ZERO, 0.0, "False", False, {}), "'False'"),
+        ((ZERO, 0.0, 0.5, False, {}), "0.5"),
+        ((ZERO, 0.0, False, np.array([True, False]), {}), "True, False"),
+        ((np.zeros(3), 0.0, True, False, {}), "[3]"),
+        ((None, 0.0, True, False, {}), "None"),
+        (("ab", 0.0, True, False, {}), "'ab'"),
+        ((np.array([[1.0], None], object), 0.0, True, False, {}), "object"),
+        ((ZERO, 0.0, True, {}), "4 values"),
+        (None, "None"),
+    ],
+    ids=repr,
+)
+def test_what_is_no_outcome_is_a_line_with_environment_step_and_value(returned, named):
+    with pytest.raises(ZooError) as caught:
+        played(Ported(returned))
+    text = str(caught.value)
+    assert "'Ported'" in text and "step 1 of episode 0" in text and named in text
+    assert len(text) <= 250 and text.isprintable()
+
+
+@pytest.mark.parametrize("returned", [np.zeros(2), (np.zeros(2), np.zeros(2)), None, {"a": 1}])
+def test_a_reset_of_old_gym_is_a_line(returned):
+    with pytest.raises(ZooError, match=r"'Ported', the reset of episode 0: .*reset returned"):
+        played(Ported(None, at_reset=returned) if returned is not None else Ported(None, [1]))
+
+
+class Failing(Counting):
+    def __init__(self, where, error):
+        super().__init__()
+        self.where, self.error = where, error
+
+    def reset(self, *, seed=None, options=None):
+        if self.where == "reset":
+            raise self.error
+        return super().reset(seed=seed)
+
+    def step(self, action):
+        if self.where == "step" and self.t == 1:
+            raise self.error
+        return super().step(action)
+
+    def close(self):
+        if self.where == "close":
+            raise self.error
+
+
+@pytest.mark.parametrize("error", [ValueError("of its own\nsecond line"), SystemExit(3)])
+def test_an_environment_that_raises_is_a_line(error):
+    protocol = Protocol(episodes=2, seed=1)
+    for where, place in (("reset", "the reset of episode 0"), ("step", "step 2 of episode 0")):
+        with (
+            Evaluator(lambda where=where: Failing(where, error), protocol) as evaluate,
+            pytest.raises(ZooError, match=f"'Failing' failed at {place}: {type(error).__name__}"),
+        ):
+            evaluate(half)
+
+
+def test_an_environment_that_fails_to_close_costs_no_result():
+    with Evaluator(
+        lambda: Failing("close", ValueError("of its own\nsecond line")),
+        Protocol(episodes=1, seed=1),
+    ) as evaluate:
+        played = evaluate(half)
+    assert played.returns == (1.0,)
+    assert "'Failing' failed to close: ValueError" in played.note and "\n" not in played.note
 
 
 def test_actions_are_clipped():

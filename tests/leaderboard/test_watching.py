@@ -61,10 +61,11 @@ def test_the_video_shows_the_episode_that_an_evaluation_plays(policy, tmp_path, 
 def test_the_command_says_what_is_seen(policy, tmp_path, capsys, monkeypatch):
     packages()
 
-    def play(env, act, seed, limit, show):
-        env.reset(seed=seed)
-        show()
-        return float(seed), 1
+    def play(dataset, act, episode, protocol, add):
+        env = dataset.make_env("rgb_array")
+        env.reset(seed=0)
+        add(env.render())
+        return float(protocol.seed + episode), 1
 
     monkeypatch.setattr(watching, "_play", play)
     monkeypatch.setenv("MUJOCO_GL", "egl")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo_core.terminal import print_line
+from zoo_core.terminal import print_line, warn
 from zoo_leaderboard.commands.options import DEVICE, SETTINGS, TRACKER
 
 if TYPE_CHECKING:
@@ -137,6 +137,8 @@ def evaluate(
         print_line(f"score {found.score:.1f} (reference: {found.reference.source})")
     else:
         print_line("no score: the dataset has no reference scores")
+    if found.note:
+        warn(found.note)
     for last in found.metrics:
         means = f"mean over {last.steps} steps up to {last.step}"
         print_line(f"training, stage {last.stage}, {means}: {metrics_text(last.metrics)}")

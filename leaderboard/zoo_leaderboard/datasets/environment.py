@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_core.errors import ZooError
+from zoo_leaderboard.datasets.outcomes import reset_outcome, step_outcome
 from zoo_leaderboard.datasets.spaces import ActionScaling, flatten_observation, observation_size
 
 if TYPE_CHECKING:
@@ -165,14 +166,16 @@ def make_vector_env(
             self._dtype = env.action_space.dtype
 
         def reset(self, **options: Any) -> tuple[Observation, dict[str, Any]]:
-            observation, info = self.env.reset(**options)
-            return flatten_observation(space, observation), info
+            observation, info = reset_outcome(space, self.env.reset(**options))
+            return flatten_observation(space, observation), dict(info)
 
-        def step(self, action: Observation) -> tuple[Observation, Any, bool, bool, dict[str, Any]]:
+        def step(
+            self, action: Observation
+        ) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
             raw = scaling.from_unit(action).astype(self._dtype)
-            observation, reward, terminated, truncated, info = self.env.step(raw)
-            flat = flatten_observation(space, observation)
-            return flat, reward, terminated, truncated, info
+            outcome = step_outcome(space, self.env.step(raw))
+            flat = flatten_observation(space, outcome.observation)
+            return flat, outcome.reward, outcome.terminated, outcome.truncated, {**outcome.info}
 
     env = environment.make_raw(render_mode)
     try:

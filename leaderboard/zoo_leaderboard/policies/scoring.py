@@ -39,6 +39,8 @@ class Evaluated(NamedTuple):
     reference: ReferenceScores | None
     metrics: tuple[Measured, ...] = ()
     """The training's last metrics by stage, where there is a record that has them."""
+    note: str = ""
+    """A line on what is unusual about the evaluation; else empty."""
 
     @property
     def mean_return(self) -> float:
@@ -103,6 +105,7 @@ def evaluate(
         played.lengths,
         reference,
         record.last_metrics if record else (),
+        played.note,
     )
 
 

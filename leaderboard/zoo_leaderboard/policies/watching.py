@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from zoo_core import GeneratorNoise
 from zoo_core.errors import Diverged, ZooError
@@ -20,7 +21,8 @@ from zoo_core.registry import Registry
 from zoo_leaderboard.datasets import Dataset
 from zoo_leaderboard.policies.scoring import load_policy
 from zoo_leaderboard.result import Protocol
-from zoo_leaderboard.running.evaluation import Act, Environment
+from zoo_leaderboard.running.evaluation import Act
+from zoo_leaderboard.running.rollout import Environment, Rollout, close, seeded_process
 
 Frame = NDArray[np.uint8]
 """[height, width, 3]."""
@@ -81,23 +83,16 @@ def watch(
     start = protocol.seed if seed is None else seed
     generator = torch.Generator().manual_seed(stream_seed("zoo evaluate", start, chosen))
     noise = GeneratorNoise(generator)
-    env = _rendering(found)
-    speed = int(env.metadata.get("render_fps") or FRAMES_PER_SECOND)
-    try:
-        with _video(target, speed) as add:
+    speed = _frames_per_second(found)
 
-            def play(number: int) -> tuple[float, int]:
-                return _play(
-                    env,
-                    lambda observations: agent.act(observations, noise, chosen),
-                    start + number,
-                    protocol.episode_limit,
-                    lambda: add(_frame(env, found)),
-                )
+    def act_on(observations: Tensor) -> Tensor:
+        return agent.act(observations, noise, chosen)
 
-            played = [play(number) for number in range(episodes)]
-    finally:
-        env.close()
+    with _video(target, speed) as add:
+        played = [
+            _play(found, act_on, number, protocol.model_copy(update={"seed": start}), add)
+            for number in range(episodes)
+        ]
     returns, lengths = zip(*played, strict=True)
     return Watched(target, agent.recipe.name, found.name, chosen, returns, lengths, speed)
 
@@ -111,18 +106,19 @@ def _need_imageio() -> None:
         ) from None
 
 
-def _rendering(dataset: Dataset) -> Environment:
-    """The dataset's environment, which renders arrays.
+def _frames_per_second(dataset: Dataset) -> int:
+    """The speed at which the dataset's environment renders arrays.
 
     Raises:
-        ZooError: it offers none.
+        ZooError: it does not render any.
     """
     plain = dataset.make_env()
     modes = plain.metadata.get("render_modes") or []
-    plain.close()
+    speed = int(plain.metadata.get("render_fps") or FRAMES_PER_SECOND)
+    close(plain)
     if "rgb_array" not in modes:
         raise ZooError(f"the environment of '{dataset.name}' renders no pictures (rgb_array)")
-    return dataset.make_env("rgb_array")
+    return speed
 
 
 def _frame(env: Environment, dataset: Dataset) -> Frame:
@@ -152,24 +148,29 @@ def _line(error: Exception) -> str:
 
 
 def _play(
-    env: Environment, act: Act, seed: int, limit: int, show: Callable[[], None]
+    dataset: Dataset, act: Act, episode: int, protocol: Protocol, add: Callable[[Frame], None]
 ) -> tuple[float, int]:
-    """One episode's return and steps; `show` is called at its start and after each step.
+    """One episode's return and steps, in a fresh copy; adds its first frame and one per step.
 
     Raises:
         Diverged: an action that is not finite.
+        ZooError: the environment fails, or returns what is not an outcome.
     """
-    observation, _ = env.reset(seed=seed)
-    show()
-    total, steps, over = 0.0, 0, False
-    while not over and steps < limit:
-        action = act(torch.as_tensor(observation)[None])[0].numpy()
-        if not np.isfinite(action).all():
-            raise Diverged("the policy gave an action that is not finite")
-        observation, reward, terminated, truncated, _ = env.step(action)
-        show()
-        total, steps, over = total + float(reward), steps + 1, terminated or truncated
-    return total, steps
+    seed = protocol.seed + episode
+    with seeded_process(seed, torch.device("cpu")):
+        env = dataset.make_env("rgb_array")
+        try:
+            rollout = Rollout(env, episode, seed, protocol.episode_limit)
+            add(_frame(env, dataset))
+            while not rollout.over:
+                action = act(torch.from_numpy(rollout.observation)[None])[0].numpy()
+                if not np.isfinite(action).all():
+                    raise Diverged("the policy gave an action that is not finite")
+                rollout.step(action)
+                add(_frame(env, dataset))
+        finally:
+            close(env)
+    return rollout.episode_return, rollout.length
 
 
 @contextmanager

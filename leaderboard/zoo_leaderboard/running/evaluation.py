@@ -1,12 +1,15 @@
-"""How a policy is scored: whole episodes in copies of the environment, from the same seeds.
+"""How a policy is scored: whole episodes in fresh copies of the environment, from the same seeds.
 
 One episode per copy, and a finished copy is dropped: taking the first N episodes to finish, as
 auto-resetting vector environments do, would favour short ones.
+
+An evaluation is a function of the policy and the protocol alone. The copies are new each time,
+since an environment or wrapper may keep something over its resets, and all generators that it may
+draw from are seeded. Replaying the first steps shows whether that is enough.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -20,11 +23,15 @@ from torch import Tensor
 
 from zoo_core.errors import Diverged, ZooError
 from zoo_leaderboard.result import Protocol
+from zoo_leaderboard.running.rollout import Environment, Rollout, close, name_of, seeded_process
 
-Environment = gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]
-"""Flat observations; actions in [-1, 1]."""
 Act = Callable[[Tensor], Tensor]
 """Raw observations [B, O] to actions [B, A] in [-1, 1]; B shrinks as episodes end."""
+REPLAYED = 10
+"""Steps of the first evaluation that are played again, to see whether they are the same."""
+RESET_SUFFICES = ("gymnasium_robotics.envs.maze.point_maze",)
+"""Modules of environments that keep nothing over a reset, by a test, and take longer to make than
+to play: their copies are reused."""
 
 
 class Episodes(NamedTuple):
@@ -33,15 +40,18 @@ class Episodes(NamedTuple):
     returns: tuple[float, ...]
     lengths: tuple[int, ...]
     seconds: float
+    note: str = ""
+    """A line on what is unusual: an environment that its seed does not determine, an episode that
+    the protocol cut; else empty."""
 
 
 class Evaluator:
-    """Environment copies that are made once and used for every evaluation of a run.
+    """Plays evaluations, each in fresh copies of the environment.
 
     Args:
         make: Makes one copy.
-        protocol: How many, from which seeds.
-        device: Where the policy wants its observations.
+        protocol: Number of episodes, their first seed, and the limit of endless ones.
+        device: Device of the observations that the policy gets.
     """
 
     def __init__(
@@ -50,7 +60,9 @@ class Evaluator:
         self.protocol = protocol
         self.device = torch.device(device)
         self._make = make
-        self._copies: list[Environment] = []
+        self._kept: list[Environment] = []
+        self._notes: dict[str, None] = {}
+        self._replayed = False
 
     def __enter__(self) -> Self:
         return self
@@ -64,56 +76,141 @@ class Evaluator:
         self.close()
 
     def close(self) -> None:
-        """Closes the copies."""
-        for copy in self._copies:
-            copy.close()
-        self._copies.clear()
+        """Closes the copies that are kept."""
+        while self._kept:
+            self._note(close(self._kept.pop()))
 
     def __call__(self, act: Act) -> Episodes:
-        """Plays one episode in each copy.
+        """Plays one episode in each of the protocol's copies.
 
         Raises:
             Diverged: an action that is not finite.
-            ZooError: a reward or an observation that is not finite.
+            ZooError: the environment cannot be made, fails, or returns what is not an outcome.
         """
         started = time.perf_counter()
-        while len(self._copies) < self.protocol.episodes:
-            self._copies.append(self._make())
-        copies = self._copies[: self.protocol.episodes]
-        observations = [
-            np.asarray(copy.reset(seed=self.protocol.seed + i)[0], dtype=np.float32)
-            for i, copy in enumerate(copies)
-        ]
-        returns = [0.0] * len(copies)
-        lengths = [0] * len(copies)
-        live = list(range(len(copies)))
-        while live:
-            stacked = torch.from_numpy(np.stack([observations[i] for i in live]))
-            chosen = self._checked(act(stacked.to(self.device)), live)
-            still: list[int] = []
-            for i, action in zip(live, chosen, strict=True):
-                observation, reward, terminated, truncated, _ = copies[i].step(action)
-                observations[i] = np.asarray(observation, dtype=np.float32)
-                returns[i] += float(reward)
-                lengths[i] += 1
-                if not math.isfinite(returns[i]) or not np.isfinite(observations[i]).all():
-                    raise ZooError(
-                        f"the environment gave a reward or an observation that is not finite "
-                        f"at step {lengths[i]} of episode {i}"
-                    )
-                if not (terminated or truncated or lengths[i] >= self.protocol.episode_limit):
-                    still.append(i)
-            live = still
-        return Episodes(tuple(returns), tuple(lengths), time.perf_counter() - started)
+        joint: list[_Joint] = []
 
-    def _checked(self, actions: Tensor, live: Sequence[int]) -> NDArray[np.float32]:
+        def recorded(step: int, rollouts: Sequence[Rollout]) -> NDArray[np.float32]:
+            stacked = np.stack([rollout.observation for rollout in rollouts])
+            actions = self._checked(act(torch.from_numpy(stacked).to(self.device)), len(rollouts))
+            if step < REPLAYED and not self._replayed:
+                joint.append(_Joint(stacked, actions, tuple(r.episode_return for r in rollouts)))
+            return actions
+
+        rollouts = self._play(recorded)
+        if not self._replayed:
+            self._replayed = True
+            self._replay(joint)
+        cut = [rollout.episode for rollout in rollouts if rollout.cut]
+        if cut:
+            rollout = rollouts[cut[0]]
+            self._note(
+                f"environment '{rollout.name}' has no time limit: {len(cut)} of {len(rollouts)} "
+                f"episodes were cut after {rollout.length} steps"
+            )
+        return Episodes(
+            tuple(rollout.episode_return for rollout in rollouts),
+            tuple(rollout.length for rollout in rollouts),
+            time.perf_counter() - started,
+            "; ".join(self._notes),
+        )
+
+    def _play(
+        self,
+        choose: Callable[[int, Sequence[Rollout]], NDArray[np.float32]],
+        steps: int | None = None,
+    ) -> list[Rollout]:
+        """Plays the protocol's episodes side by side, to their ends or for some steps."""
+        protocol = self.protocol
+        with seeded_process(protocol.seed, self.device):
+            copies = self._copies()
+            try:
+                rollouts = [
+                    Rollout(copy, i, protocol.seed + i, protocol.episode_limit)
+                    for i, copy in enumerate(copies)
+                ]
+                live, step = rollouts, 0
+                while live and (steps is None or step < steps):
+                    actions = choose(step, live)
+                    for rollout, action in zip(live, actions, strict=True):
+                        rollout.step(action)
+                    live = [rollout for rollout in live if not rollout.over]
+                    step += 1
+            finally:
+                for copy in copies:
+                    if copy not in self._kept:
+                        self._note(close(copy))
+        return rollouts
+
+    def _copies(self) -> list[Environment]:
+        """A copy for each episode: new ones, except of environments that a reset makes new."""
+        if self._kept:
+            return self._kept
+        copies = [self._make() for _ in range(self.protocol.episodes)]
+        if all(map(_reset_suffices, copies)):
+            self._kept = copies
+        return copies
+
+    def _replay(self, joint: Sequence[_Joint]) -> None:
+        """Plays the first steps again in other copies, and notes if they differ."""
+
+        class Differs(Exception):
+            """The environment did something else this time."""
+
+        def repeated(step: int, rollouts: Sequence[Rollout]) -> NDArray[np.float32]:
+            before = joint[step]
+            stacked = np.stack([rollout.observation for rollout in rollouts])
+            returns = tuple(rollout.episode_return for rollout in rollouts)
+            if not np.array_equal(stacked, before.observations) or returns != before.returns:
+                raise Differs(name_of(rollouts[0].env))
+            return before.actions
+
+        try:
+            self._play(repeated, len(joint))
+        except Differs as error:
+            self._note(
+                f"environment '{error}' is not determined by its seed: the same actions led "
+                "elsewhere, so scores do not depend on the policy alone"
+            )
+        except ZooError as error:
+            self._note(f"a second evaluation fails: {error}")
+
+    def _checked(self, actions: Tensor, count: int) -> NDArray[np.float32]:
         array = actions.detach().to("cpu", torch.float32).numpy()
-        if array.ndim != 2 or len(array) != len(live):
-            raise ZooError(f"the policy gave actions {list(array.shape)}, not [{len(live)}, A]")
+        if array.ndim != 2 or len(array) != count:
+            raise ZooError(f"the policy gave actions {list(array.shape)}, not [{count}, A]")
         if not np.isfinite(array).all():
             raise Diverged("the policy gave an action that is not finite")
         clipped: NDArray[np.float32] = np.clip(array, -1.0, 1.0)
         return clipped
+
+    def _note(self, line: str) -> None:
+        if line:
+            self._notes[line] = None
+
+
+class _Joint(NamedTuple):
+    """One step of all live episodes."""
+
+    observations: NDArray[np.float32]
+    """[B, O], before the actions."""
+    actions: NDArray[np.float32]
+    """[B, A]."""
+    returns: tuple[float, ...]
+    """Of each episode so far."""
+
+
+def _reset_suffices(env: gymnasium.Env[Any, Any]) -> bool:
+    """Whether the environment, with no wrapper around it but the zoo's and Gymnasium's usual ones,
+    is one that keeps nothing over a reset."""
+    layer: Any = env
+    usual = (gymnasium.wrappers.TimeLimit, gymnasium.wrappers.OrderEnforcing)
+    while isinstance(layer, gymnasium.Wrapper):
+        ours = type(layer).__module__.startswith("zoo_leaderboard.")
+        if not ours and not isinstance(layer, usual):
+            return False
+        layer = layer.env
+    return type(layer).__module__ in RESET_SUFFICES
 
 
 def evaluation_steps(total: int, protocol: Protocol) -> list[int]:

@@ -30,6 +30,7 @@ from zoo_core.diagnostics import diagnose_policy
 from zoo_core.errors import BadCheckpoint, Diverged, ZooError
 from zoo_core.noise import stream_seed
 from zoo_core.registry import Registry
+from zoo_core.terminal import warn
 from zoo_core.training import Log, Preparing
 from zoo_leaderboard import datasets
 from zoo_leaderboard.datasets.home import zoo_home
@@ -167,6 +168,8 @@ class _Run:
     def evaluate(self, evaluator: Evaluator, act: Act, name: str, step: int) -> None:
         episodes = evaluator(act)
         self.times["evaluation"] += episodes.seconds
+        if episodes.note and episodes.note not in {each.note for each in self.evaluations}:
+            warn(episodes.note)
         found = Evaluation(step=step, act=name, **episodes._asdict())
         self.evaluations.append(found)
         self.trackers.scalars(step, self._curves(found))
