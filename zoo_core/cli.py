@@ -5,15 +5,17 @@ Plugins add commands by the hook `zoo_commands`; the leaderboard joins in this w
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
 from typing_extensions import override
 
 from zoo_core import registry as registry_module
-from zoo_core.errors import UnknownName, ZooError
+from zoo_core.errors import UnknownName, ZooError, ZooWarning
 from zoo_core.registry import Registry
 from zoo_core.show import (
     algorithm_page,
@@ -143,10 +145,27 @@ def check_command(ctx: click.Context, name: str) -> None:
         ctx.exit(1)
 
 
+@contextlib.contextmanager
+def _warnings_in_a_line() -> Iterator[None]:
+    """Prints each `ZooWarning` as one line on stderr, other warnings as usual."""
+    usual = warnings.showwarning
+
+    def show(message: Any, category: type[Warning], *place: Any, **options: Any) -> None:
+        if issubclass(category, ZooWarning):
+            click.echo(f"zoo: warning: {message}", err=True)
+        else:
+            usual(message, category, *place, **options)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
 def main(arguments: list[str] | None = None) -> Any:
     """The entry point: mistakes of the user are one line on stderr, and exit code 2."""
     try:
-        result = cli.main(arguments, standalone_mode=False, prog_name="zoo")
+        with _warnings_in_a_line():
+            result = cli.main(arguments, standalone_mode=False, prog_name="zoo")
         # Outside standalone mode click returns the code of ctx.exit instead of exiting.
         sys.exit(result if isinstance(result, int) else 0)
     except ZooError as error:

@@ -8,6 +8,10 @@ class ZooError(Exception):
     """A mistake in what was asked for. The command line prints its one line and exits with 2."""
 
 
+class ZooWarning(UserWarning):
+    """Something the user should know; the command line prints its one line and continues."""
+
+
 class UnknownName(ZooError):
     """A name that nothing registered has; the message offers the nearest ones.
 

@@ -14,15 +14,24 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from zoo_core.data import OfflineData
 from zoo_leaderboard.datasets.home import lock, replacing, zoo_home
-from zoo_leaderboard.datasets.reading import LOADER_VERSION, Arrays
+from zoo_leaderboard.datasets.reading import LOADER_VERSION, Reading
 
 _NAMES = ("observations", "actions", "rewards", "terminations", "truncations", "lengths")
+
+
+class Cached(NamedTuple):
+    """A dataset's flat copy."""
+
+    data: OfflineData
+    """Memory-mapped tensors; the digest is the one stored when the copy was made."""
+    notes: tuple[str, ...]
+    """Lines on what float32 loses of its numbers."""
 
 
 def source_key(data_path: Path) -> str:
@@ -32,34 +41,46 @@ def source_key(data_path: Path) -> str:
     return hashlib.sha256(json.dumps([LOADER_VERSION, stats]).encode()).hexdigest()[:16]
 
 
-def cached(name: str, data_path: Path, read: Callable[[], Arrays]) -> OfflineData:
-    """The dataset as memory-mapped tensors; `read` is called only if there is no good copy.
-
-    Its `digest` is the one stored when the copy was made.
+def cached(name: str, data_path: Path, read: Callable[[], Reading]) -> Cached:
+    """The dataset's copy; `read` is called only if there is no good one.
 
     Raises:
         ZooError: what `read` raises; a folder that cannot be written.
     """
-    folder = zoo_home() / "cache" / "datasets" / name / source_key(data_path)
-    data = _load(name, folder)
-    if data is not None:
-        return data
+    copy = available(name, data_path)
+    if copy is not None:
+        return copy
     with lock(f"cache/{name}"):
-        data = _load(name, folder)
-        if data is None:
-            _store(name, folder, read())
-            data = _load(name, folder)
-    if data is None:
-        raise RuntimeError(f"the copy of '{name}' just written to '{folder}' cannot be read")
-    return data
+        copy = available(name, data_path)
+        if copy is None:
+            _store(name, _folder(name, data_path), read())
+            copy = available(name, data_path)
+    if copy is None:
+        raise RuntimeError(f"the copy of '{name}' just written cannot be read")
+    return copy
 
 
-def _store(name: str, folder: Path, arrays: Arrays) -> None:
+def available(name: str, data_path: Path) -> Cached | None:
+    """The dataset's copy, or None if it is missing or damaged."""
+    return _load(name, _folder(name, data_path))
+
+
+def _folder(name: str, data_path: Path) -> Path:
+    return zoo_home() / "cache" / "datasets" / name / source_key(data_path)
+
+
+def _store(name: str, folder: Path, reading: Reading) -> None:
+    arrays = reading.arrays
     with replacing(folder) as fresh:
         for key in _NAMES:
             np.save(fresh / f"{key}.npy", arrays[key], allow_pickle=False)
         sizes = {key: (fresh / f"{key}.npy").stat().st_size for key in _NAMES}
-        meta = {"name": name, "digest": _tensors(name, arrays).digest, "bytes": sizes}
+        meta = {
+            "name": name,
+            "digest": _tensors(name, arrays).digest,
+            "bytes": sizes,
+            "notes": reading.notes,
+        }
         (fresh / "meta.json").write_text(json.dumps(meta, indent=1))
     for other in folder.parent.iterdir():
         # Copies of an earlier state of the dataset; folders of other ids have no meta.json.
@@ -67,8 +88,7 @@ def _store(name: str, folder: Path, arrays: Arrays) -> None:
             shutil.rmtree(other, ignore_errors=True)
 
 
-def _load(name: str, folder: Path) -> OfflineData | None:
-    """The copy, or none where it is missing or damaged."""
+def _load(name: str, folder: Path) -> Cached | None:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         meta = json.loads((folder / "meta.json").read_text())
         paths = {key: folder / f"{key}.npy" for key in _NAMES}
@@ -77,7 +97,7 @@ def _load(name: str, folder: Path) -> OfflineData | None:
             arrays = {key: np.load(path, mmap_mode="c") for key, path in paths.items()}
             data = _tensors(name, arrays)
             vars(data)["digest"] = str(meta["digest"])
-            return data
+            return Cached(data, tuple(map(str, meta["notes"])))
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from zoo_core.data import OfflineData, Space
-from zoo_core.errors import ZooError
+from zoo_core.errors import ZooError, ZooWarning
 from zoo_leaderboard.datasets.cache import cached
 from zoo_leaderboard.datasets.environment import Environment, Observation, make_vector_env
 from zoo_leaderboard.datasets.expression import Expression, Term, parse
@@ -68,10 +69,16 @@ class Member:
         return reference_of(self.metadata, self.environment.id if self.environment else None)
 
     def load(self) -> OfflineData:
-        """The term's episodes, in order; the whole set is memory-mapped from the flat cache."""
+        """The term's episodes, in order; the whole set is memory-mapped from the flat cache.
+
+        Warns:
+            ZooWarning: float32 loses some of its numbers.
+        """
         name = self.term.id
-        data = cached(name, self.data_path, lambda: read(name, self.data_path, self.metadata))
-        return data if self.term.fraction == 1 else _fraction(data, self.term)
+        copy = cached(name, self.data_path, lambda: read(name, self.data_path, self.metadata))
+        for note in copy.notes:
+            warnings.warn(note, ZooWarning, stacklevel=2)
+        return copy.data if self.term.fraction == 1 else _fraction(copy.data, self.term)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zoo_core.errors import ZooError
-from zoo_leaderboard.datasets.spaces import (
-    TOLERANCE,
-    ActionScaling,
-    flatten_observation,
-    observation_size,
-)
+from zoo_leaderboard.datasets.precision import Changes, Spread
+from zoo_leaderboard.datasets.spaces import ActionScaling, leaves_of, observation_size
 
 if TYPE_CHECKING:
     import gymnasium
@@ -24,8 +20,16 @@ Arrays = dict[str, NDArray[Any]]
 """observations [N + E, O] float32, actions [N, A] float32 in [-1, 1], rewards [N] float32,
 terminations [N] bool, truncations [N] bool, lengths [E] int64: `OfflineData`'s layout."""
 
-LOADER_VERSION = 1
+LOADER_VERSION = 2
 """Raised whenever the same file would be read to other arrays; cached copies are then rebuilt."""
+
+
+class Reading(NamedTuple):
+    """A dataset that was read."""
+
+    arrays: Arrays
+    notes: tuple[str, ...]
+    """Lines on what float32 loses of its numbers."""
 
 
 def spaces_of(metadata: Mapping[str, Any]) -> tuple[gymnasium.Space[Any], gymnasium.Space[Any]]:
@@ -62,7 +66,7 @@ def spaces_of(metadata: Mapping[str, Any]) -> tuple[gymnasium.Space[Any], gymnas
         env.close()
 
 
-def read(name: str, data_path: Path, metadata: Mapping[str, Any]) -> Arrays:
+def read(name: str, data_path: Path, metadata: Mapping[str, Any]) -> Reading:
     """Reads a dataset through Minari; `data_path` is its `data` folder.
 
     Actions are scaled from the space's bounds to [-1, 1], rounding beyond them is clipped. An
@@ -70,16 +74,17 @@ def read(name: str, data_path: Path, metadata: Mapping[str, Any]) -> Arrays:
 
     Raises:
         ZooError: the file is damaged; episodes whose parts do not fit together; NaN or infinity;
-            actions outside their bounds; no transition at all; spaces that are not vectors.
+            actions outside their bounds, or too close for them; no transition at all; spaces that
+            are not vectors.
     """
     space, action_space = spaces_of(metadata)
     observation_size(name, space)
-    scaling = ActionScaling.of(name, action_space)
+    reader = _Reader(name, space, ActionScaling.of(name, action_space))
     try:
         import minari
 
         episodes = [
-            _episode(name, number, episode, space, scaling)
+            reader.episode(number, episode)
             for number, episode in enumerate(minari.MinariDataset(data_path).iterate_episodes())
             if len(episode.rewards)
         ]
@@ -88,7 +93,9 @@ def read(name: str, data_path: Path, metadata: Mapping[str, Any]) -> Arrays:
             f"dataset '{name}' needs a package that is not installed ({error}); "
             'pip install "minari[hdf5]"'
         ) from None
-    except (OSError, KeyError, ValueError, AssertionError) as error:
+    except ZooError:
+        raise
+    except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ZooError(
             f"dataset '{name}' at '{data_path}' cannot be read: {reason}; "
@@ -96,47 +103,71 @@ def read(name: str, data_path: Path, metadata: Mapping[str, Any]) -> Arrays:
         ) from None
     if not episodes:
         raise ZooError(f"dataset '{name}' is empty: it has no transition")
-    return _joined(episodes)
+    return Reading(_joined(episodes), reader.notes())
 
 
-def _episode(
-    name: str,
-    number: int,
-    episode: Any,
-    space: gymnasium.Space[Any],
-    scaling: ActionScaling,
-) -> Arrays:
-    """One episode of T transitions and T + 1 observations, checked."""
-    steps = len(episode.rewards)
-    actions = scaling.to_unit(episode.actions)
-    arrays: Arrays = {
-        "observations": flatten_observation(space, episode.observations),
-        "actions": np.clip(actions, -1.0, 1.0).astype(np.float32),
-        "rewards": np.asarray(episode.rewards, np.float32).reshape(-1),
-        "terminations": np.asarray(episode.terminations, bool).reshape(-1),
-        "truncations": np.asarray(episode.truncations, bool).reshape(-1),
-        "lengths": np.array([steps], np.int64),
-    }
-    wanted = dict.fromkeys(("actions", "rewards", "terminations", "truncations"), steps)
-    for key, length in {"observations": steps + 1, **wanted}.items():
+class _Reader:
+    """Checks and converts the episodes of one dataset."""
+
+    def __init__(self, name: str, space: gymnasium.Space[Any], scaling: ActionScaling) -> None:
+        self.name, self.space, self.scaling = name, space, scaling
+        self.observations, self.rewards = Changes("observation"), Changes("reward")
+        self.actions = Spread()
+
+    def notes(self) -> tuple[str, ...]:
+        return (
+            *self.observations.notes(self.name),
+            *self.rewards.notes(self.name),
+            *self.actions.notes(self.name, self.scaling),
+        )
+
+    def episode(self, number: int, episode: Any) -> Arrays:
+        """One episode of T transitions and T + 1 observations."""
+        where = f"dataset '{self.name}', episode {number}"
+        observations = np.concatenate(leaves_of(self.space, episode.observations), axis=-1)
+        rewards = np.asarray(episode.rewards).reshape(-1)
+        if episode.actions.shape[1:] != self.scaling.low.shape:
+            raise ZooError(
+                f"{where}: actions {list(episode.actions.shape)}, not [T, {len(self.scaling.low)}]"
+            )
+        raw = {"observations": observations, "actions": episode.actions, "rewards": rewards}
+        actions = self.scaling.to_unit(episode.actions)
+        with np.errstate(over="ignore"):
+            arrays: Arrays = {
+                "observations": observations.astype(np.float32),
+                "actions": np.clip(actions, -1.0, 1.0).astype(np.float32),
+                "rewards": rewards.astype(np.float32),
+                "terminations": np.asarray(episode.terminations, bool).reshape(-1),
+                "truncations": np.asarray(episode.truncations, bool).reshape(-1),
+                "lengths": np.array([len(rewards)], np.int64),
+            }
+        _check_lengths(where, arrays, len(rewards))
+        for key, values in raw.items():
+            if not np.isfinite(values).all():
+                raise ZooError(
+                    f"{where}: {key} has NaN or infinity; "
+                    "mend or drop the episode before training on it"
+                )
+            if not np.isfinite(arrays[key]).all():
+                raise ZooError(f"{where}: {key} has numbers beyond float32, 3.4e38; rescale them")
+        if excess := self.scaling.excess(episode.actions):
+            raise ZooError(
+                f"{where}: actions leave the bounds of its action space by "
+                f"{excess:.3g} of half their range; clip them when it is made"
+            )
+        self.observations.add(observations)
+        self.rewards.add(rewards[:, None])
+        self.actions.add(episode.actions)
+        return arrays
+
+
+def _check_lengths(where: str, arrays: Arrays, steps: int) -> None:
+    expected = dict.fromkeys(("actions", "rewards", "terminations", "truncations"), steps)
+    for key, length in {"observations": steps + 1, **expected}.items():
         if len(arrays[key]) != length:
             raise ZooError(
-                f"dataset '{name}', episode {number}: {len(arrays[key])} {key} where "
-                f"{steps} transitions need {length}"
+                f"{where}: {len(arrays[key])} {key} where {steps} transitions need {length}"
             )
-    for key in ("observations", "actions", "rewards"):
-        # Clipping has hidden an infinite action; the unclipped ones show it.
-        if not np.isfinite(actions if key == "actions" else arrays[key]).all():
-            raise ZooError(
-                f"dataset '{name}', episode {number}: {key} has NaN or infinity; "
-                "mend or drop the episode before training on it"
-            )
-    if np.abs(actions).max() > 1.0 + TOLERANCE:
-        raise ZooError(
-            f"dataset '{name}', episode {number}: actions leave the bounds of its action space by "
-            f"{np.abs(actions).max() - 1.0:.3g} of half their range; clip them when it is made"
-        )
-    return arrays
 
 
 def _joined(episodes: Iterable[Arrays]) -> Arrays:
