@@ -200,3 +200,93 @@ def test_the_iqm_by_parts_is_the_weighted_mean_of_the_middle_half(scores):
     inside = np.clip(above, cut, 1 - cut) - np.clip(above - weights[order], cut, 1 - cut)
     expected = (flat[order] * inside).sum() / inside.sum()
     assert iqm(scores) == pytest.approx(expected, abs=1e-6)
+
+
+def whole(returns):
+    """Scores of whole returns as maze2d-umaze's references normalise them: rounded numbers."""
+    return [100.0 * (value - 23.85) / (161.86 - 23.85) for value in returns]
+
+
+def every_statistic(x, y):
+    return (
+        stats.aggregates(x, repetitions=50),
+        stats.average_ranks([x, y], repetitions=50),
+        stats.probability_of_improvement(x, y, repetitions=50),
+        stats.difference(x, y),
+        stats.not_worse({"x": x, "y": y}),
+        [profile.tolist() for profile in stats.performance_profile(x, [0, 50], repetitions=50)],
+        [stats.mean(runs) for runs in x],
+        [stats.standard_deviation(runs) for runs in x],
+    )
+
+
+@given(
+    st.lists(st.lists(finite, min_size=2, max_size=6), min_size=1, max_size=3),
+    st.randoms(use_true_random=False),
+)
+@settings(max_examples=40, deadline=None)
+def test_no_statistic_depends_on_the_order_of_seeds(scores, random):
+    other = [[value + 1.0 for value in runs] for runs in scores]
+    shuffled = [random.sample(runs, len(runs)) for runs in scores]
+    reversed_ = [runs[::-1] for runs in other]
+    assert every_statistic(scores, other) == every_statistic(shuffled, reversed_)
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5, 10])
+def test_equal_scores_in_another_order_are_equal_in_every_comparison(seeds):
+    generator = np.random.default_rng(seeds)
+    for _ in range(20):
+        a = np.array(whole(generator.integers(10, 160, seeds)))
+        b = generator.permutation(a)
+        assert [rank.value for rank in stats.average_ranks([[a], [b]], repetitions=1)] == [1.5, 1.5]
+        assert stats.probability_of_improvement([a], [b], repetitions=1).value == 0.5
+        assert stats.difference([a], [b]).value == 0.0
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        ([30, 70], [50, 50]),
+        ([10, 20, 60], [30, 30, 30]),
+        ([31, 33, 38, 50, 53], [41, 41, 41, 41, 41]),
+        ([77] * 3, [77] * 7),
+        ([-100, 100, 11], [1, 3, 7]),
+    ],
+)
+def test_equal_means_of_other_scores_are_ties(x, y):
+    """The means of the returns are equal; those of the scores differ in their last digits."""
+    for a, b in ((whole(x), whole(y)), (whole(y), whole(x))):
+        assert [rank.value for rank in stats.average_ranks([[a], [b]], repetitions=1)] == [1.5, 1.5]
+        assert stats.difference([a], [b]).p_value == 1.0
+        rows = {"a": [a], "b": [b], "lower": [whole([0, 0])]}
+        assert {"a", "b"} <= stats.not_worse(rows)
+
+
+def test_rows_without_variance_are_equal_or_different_and_never_by_rounding():
+    third = 100.0 / 3.0
+    assert stats.difference([[0.1] * 3, [0.3] * 3], [[0.2] * 3, [0.2] * 5]).p_value == 1.0
+    assert stats.difference([[third] * 3], [[third] * 7]).p_value == 1.0
+    assert stats.difference([[third] * 3], [[third + 1e-6] * 3]).p_value == 0.0
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_small_differences_are_no_ties_whatever_the_scale(scale):
+    a, b = np.array([1.0, 2.0]) * scale, np.array([1.0, 2.0 + 1e-9]) * scale
+    assert [rank.value for rank in stats.average_ranks([[a], [b]], repetitions=1)] == [2.0, 1.0]
+    assert stats.probability_of_improvement([b], [a], repetitions=1).value == 5 / 8
+
+
+def test_several_highest_rows_are_treated_alike():
+    wide, narrow, near = [[0.0, 100.0]], [[49.9, 50.1]], [[45.0, 45.2]]
+    single = [[50.0]]
+    for rows in (
+        {"wide": wide, "narrow": narrow, "near": near, "single": single},
+        {"single": single, "near": near, "narrow": narrow, "wide": wide},
+    ):
+        assert stats.not_worse(rows) == {"wide", "narrow", "near"}
+
+
+def test_levels_are_those_of_the_values():
+    values = np.array([[3.0, 1.0, 2.0, 1.0 + 1e-13, 3.0], [0.0, 0.0, 0.0, 0.0, -1.0]])
+    assert stats.levels(values, 1e-12).tolist() == [[2, 0, 1, 0, 2], [1, 1, 1, 1, 0]]
+    assert stats.levels(np.zeros((2, 0)), 0.0).shape == (2, 0)

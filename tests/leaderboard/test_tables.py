@@ -247,6 +247,21 @@ def test_tables_do_not_depend_on_the_order_or_times_of_results(tmp_path):
         assert one.table(style) == two.table(style)
 
 
+def test_rows_with_equal_means_are_in_the_order_of_their_labels(tmp_path):
+    """Whole returns whose means are equal; normalised, the means differ in their last digits."""
+    scores = [[100.0 * (k - 23.85) / 138.01 for k in group] for group in ([31, 38, 54], [41] * 3)]
+    for place, labels in enumerate((("alpha", "beta"), ("beta", "alpha"))):
+        runs = [
+            synthetic(label, "a-v0", seed, (0.0, score))
+            for label, group in zip(labels, scores, strict=True)
+            for seed, score in enumerate(group)
+        ]
+        (tmp_path / str(place)).mkdir()
+        found = board(tmp_path / str(place), *runs)
+        assert [row.label for row in found.rows] == ["alpha", "beta"]
+        assert {found.aggregates[label].rank.value for label in labels} == {1.5}
+
+
 def test_scores_and_curves_are_pandas_data(full):
     scores = full.scores()
     assert len(scores) == 12

@@ -21,7 +21,7 @@ from zoo_leaderboard.reviewing import review
 from zoo_leaderboard.running.execution import machine, versions
 from zoo_leaderboard.running.progress import Display
 from zoo_leaderboard.running.runner import run_planned
-from zoo_leaderboard.stats import mean, standard_deviation
+from zoo_leaderboard.stats import mean, resolution, standard_deviation
 from zoo_leaderboard.store import Store
 from zoo_leaderboard.track import Track
 
@@ -116,7 +116,8 @@ def _checked(board: Board, run: RunSummary, first: Result, second: object) -> Ch
     if interval is None:
         return Checked(run, second.score, "open", f"{made}; too few seeds for an interval")
     low, high = interval
-    inside = low <= second.score <= high
+    rounding = resolution([[low, high, second.score]])
+    inside = low - rounding <= second.score <= high + rounding
     note = f"{made}; interval of the seeds {low:.1f} to {high:.1f}"
     return Checked(run, second.score, "within" if inside else "differs", note)
 

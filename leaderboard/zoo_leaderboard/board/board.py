@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from zoo_core.errors import ZooError
 from zoo_leaderboard import stats
 from zoo_leaderboard.board.rows import Row
@@ -91,6 +93,15 @@ class Board:
         return {
             row.label: self._aggregate(row, rank) for row, rank in zip(rows, ranks, strict=True)
         }
+
+    def ranked(self) -> list[Row]:
+        """The rows by their mean over the common datasets, best first; equal ones by label, and so
+        those without an aggregate, which are last."""
+        means = np.array([found.mean.value for found in self.aggregates.values()])
+        scores = [runs for label in self.aggregates for runs in self._scores(label)]
+        places = stats.levels(-means, stats.resolution(scores))
+        place = dict(zip(self.aggregates, places.tolist(), strict=True))
+        return sorted(self.rows, key=lambda row: (place.get(row.label, len(place)), row.label))
 
     def _aggregate(self, row: Row, rank: Interval) -> Aggregate:
         entries = [row.entry(dataset) for dataset in self.common]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from zoo_core.registry import Registry
 from zoo_leaderboard.board.board import Board
 from zoo_leaderboard.board.index import summaries
@@ -135,11 +133,5 @@ class _Builder:
                     self.references.setdefault(run.place.dataset, run.reference)
         rows = list(self.rows.values())
         board = Board(self.track, rows, datasets, self.references, damaged, self.store)
-        board.rows = sorted(board.rows, key=lambda row: _rank(board, row))
+        board.rows = board.ranked()
         return board
-
-
-def _rank(board: Board, row: Row) -> tuple[float, str]:
-    """Best first; rows without an aggregate last, by name."""
-    found = board.aggregates.get(row.label)
-    return (-found.mean.value if found else np.inf, row.label)

@@ -23,6 +23,7 @@ from zoo_leaderboard.stats.improvement import probability_of_improvement
 from zoo_leaderboard.stats.profiles import Profile, performance_profile
 from zoo_leaderboard.stats.ranks import average_ranks
 from zoo_leaderboard.stats.resampling import Interval, Scores
+from zoo_leaderboard.stats.ties import levels, resolution
 
 __all__ = [
     "ALPHA",
@@ -36,11 +37,13 @@ __all__ = [
     "average_ranks",
     "difference",
     "difference_of_moments",
+    "levels",
     "mean",
     "moments",
     "not_worse",
     "performance_profile",
     "probability_of_improvement",
+    "resolution",
     "significant",
     "standard_deviation",
 ]

@@ -38,14 +38,14 @@ class Aggregates(NamedTuple):
     """By how much the runs fail to reach `TARGET`, on average; smaller is better."""
 
 
-def mean(values: Sequence[float]) -> float:
-    """The mean, exactly rounded, so that it does not depend on the order."""
+def mean(values: Sequence[float] | Floats) -> float:
+    """The mean, of the exact sum, so that it does not depend on the order."""
     return math.fsum(values) / len(values)
 
 
 def standard_deviation(scores: ArrayLike) -> float:
     """The sample standard deviation over runs (divisor n - 1); NaN for a single run."""
-    values = np.asarray(scores, dtype=np.float64)
+    values = np.sort(np.asarray(scores, dtype=np.float64), axis=None)
     return float(values.std(ddof=1)) if values.size > 1 else float("nan")
 
 
@@ -61,8 +61,7 @@ def aggregates(scores: Scores, *, repetitions: int = REPETITIONS, seed: int = 0)
         ValueError: no dataset, or one without a score.
     """
     runs = by_dataset(scores)
-    # The first column is the runs as they are.
-    parts = [_of_resamples(runs, [np.ones((run.size, 1)) for run in runs])]
+    parts = []
     for begin in range(0, repetitions, BLOCK):
         block = slice(begin, min(begin + BLOCK, repetitions))
         drawn = [
@@ -70,8 +69,18 @@ def aggregates(scores: Scores, *, repetitions: int = REPETITIONS, seed: int = 0)
             for place, run in enumerate(runs)
         ]
         parts.append(_of_resamples(runs, drawn))
-    found = np.concatenate(parts, axis=1)
-    return Aggregates(*(interval(of[0], of[1:], runs) for of in found))
+    resampled = np.concatenate(parts, axis=1)
+    values = _of_runs(runs)
+    return Aggregates(*(interval(of, r, runs) for of, r in zip(values, resampled, strict=True)))
+
+
+def _of_runs(runs: list[Floats]) -> tuple[float, ...]:
+    """Each aggregate of the runs as they are."""
+    means = [mean(run) for run in runs]
+    weights = np.concatenate([np.full((run.size, 1), 1.0 / len(runs) / run.size) for run in runs])
+    iqm = float(interquartile_mean(np.concatenate(runs), weights)[0])
+    gaps = [mean(TARGET - np.minimum(run, TARGET)) for run in runs]
+    return mean(means), float(np.median(means)), iqm, mean(gaps)
 
 
 def _of_resamples(runs: list[Floats], drawn: list[Floats]) -> Floats:

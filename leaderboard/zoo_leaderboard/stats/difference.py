@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from zoo_leaderboard.stats.aggregates import mean
 from zoo_leaderboard.stats.resampling import Floats, Scores, by_dataset
+from zoo_leaderboard.stats.ties import resolution
 
 ALPHA = 0.05
 """The level of all tests."""
@@ -28,6 +30,8 @@ class Moments(NamedTuple):
     runs: Floats
     mean: Floats
     variance: Floats
+    tolerance: float
+    """The difference up to which means of these scores are equal."""
 
     @property
     def tested(self) -> bool:
@@ -46,6 +50,7 @@ def moments(scores: Scores) -> Moments:
         np.array([float(run.size) for run in runs]),
         np.array([math.fsum(run) / run.size for run in runs]),
         np.array([run.var(ddof=1) if run.size > 1 else math.nan for run in runs]),
+        resolution(runs),
     )
 
 
@@ -83,18 +88,21 @@ def difference_of_moments(x: Moments, y: Moments) -> Difference:
     variance = float(parts.sum())
     if math.isnan(variance):
         return Difference(value, 1.0)
-    if variance == 0.0:
-        return Difference(value, 1.0 if value == 0.0 else 0.0)
+    tolerance = max(x.tolerance, y.tolerance)
+    if abs(value) <= tolerance:
+        return Difference(value, 1.0)
+    if variance <= tolerance**2:
+        return Difference(value, 0.0)
     freedom = variance**2 / float((parts**2 / (counts - 1.0)).sum())
     return Difference(value, float(2.0 * stdtr(freedom, -abs(value) / math.sqrt(variance))))
 
 
 def not_worse(rows: Mapping[str, Scores]) -> set[str]:
     """The row with the highest mean and those whose `difference` to it is not significant at
-    `ALPHA`.
+    `ALPHA`; where several share the highest mean, to any of them.
 
-    A row with a single run on a dataset cannot be tested and is left out; where the highest is
-    such a row nothing can be said of any, and all are in.
+    A row with a single run on a dataset cannot be tested and is left out; where only such rows are
+    the highest nothing can be said of any, and all are in.
 
     Args:
         rows: Per row and dataset, the scores of its runs.
@@ -102,13 +110,15 @@ def not_worse(rows: Mapping[str, Scores]) -> set[str]:
     found = {label: moments(scores) for label, scores in rows.items()}
     if not found:
         return set()
-    best = max(found.values(), key=lambda of: math.fsum(of.mean))
-    if not best.tested:
+    highest = max(mean(of.mean) for of in found.values())
+    tolerance = max(of.tolerance for of in found.values())
+    best = [of for of in found.values() if of.tested and mean(of.mean) >= highest - tolerance]
+    if not best:
         return set(found)
     return {
         label
         for label, of in found.items()
-        if of.tested and difference_of_moments(best, of).p_value >= ALPHA
+        if of.tested and any(difference_of_moments(b, of).p_value >= ALPHA for b in best)
     }
 
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from zoo_leaderboard.stats.aggregates import mean
 from zoo_leaderboard.stats.resampling import (
     REPETITIONS,
+    Floats,
     Interval,
     Scores,
     by_dataset,
     counts,
     interval,
 )
+from zoo_leaderboard.stats.ties import levels, resolution
 
 
-def _wins(x: ArrayLike, y: ArrayLike) -> NDArray[np.float32]:
+def _wins(x: Floats, y: Floats) -> NDArray[np.float32]:
     """1 where a run of X beats one of Y and 1/2 where they are equal, [X, Y]."""
-    a = np.asarray(x, dtype=np.float64).reshape(-1, 1)
-    b = np.asarray(y, dtype=np.float64).reshape(1, -1)
+    level = levels(np.concatenate([x, y]), resolution([x, y]))
+    a, b = level[: x.size, None], level[None, x.size :]
     return np.asarray((a > b) + 0.5 * (a == b), dtype=np.float32)
 
 
@@ -40,7 +43,7 @@ def probability_of_improvement(
     if len(xs) != len(ys):
         raise ValueError(f"{len(xs)} datasets against {len(ys)}")
     wins = [_wins(a, b) for a, b in zip(xs, ys, strict=True)]
-    value = float(np.mean([won.mean(dtype=np.float64) for won in wins]))
+    value = mean([float(won.mean(dtype=np.float64)) for won in wins])
     total = np.zeros(repetitions)
     for place, won in enumerate(wins):
         # Resampled runs are the same pairs with other counts: no pair is compared again.

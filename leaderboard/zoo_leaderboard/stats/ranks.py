@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from zoo_leaderboard.stats.aggregates import mean
 from zoo_leaderboard.stats.resampling import (
     REPETITIONS,
     Floats,
@@ -15,6 +16,7 @@ from zoo_leaderboard.stats.resampling import (
     counts,
     interval,
 )
+from zoo_leaderboard.stats.ties import levels, resolution
 
 
 def average_ranks(
@@ -22,7 +24,8 @@ def average_ranks(
 ) -> list[Interval]:
     """Each algorithm's rank by its mean over runs, 1 for the best, averaged over the datasets.
 
-    Equal means share the average of their ranks. The intervals resample every algorithm's runs
+    Equal means share the average of their ranks, also where rounding makes them differ in their
+    last digits. The intervals resample every algorithm's runs
     within each dataset, independently of the other algorithms'.
 
     Args:
@@ -40,7 +43,8 @@ def average_ranks(
     means = np.stack(
         [_means(datasets, repetitions, seed, row) for row, datasets in enumerate(runs)], axis=1
     )
-    ranks = _ranks(-means).mean(axis=2)
+    tolerance = np.array([resolution(of_dataset) for of_dataset in zip(*runs, strict=True)])
+    ranks = _ranks(-means, tolerance).mean(axis=2)
     return [
         interval(float(ranks[0, row]), ranks[1:, row], [r for other in runs for r in other])
         for row in range(len(runs))
@@ -57,14 +61,19 @@ def _means(datasets: Sequence[Floats], repetitions: int, seed: int, row: int) ->
     columns = []
     for place, run in enumerate(datasets):
         drawn = run @ counts(run.size, repetitions, seed, place) / run.size
-        columns.append(np.concatenate([[run.mean()], drawn[order]]))
+        columns.append(np.concatenate([[mean(run)], drawn[order]]))
     return np.stack(columns, axis=1)
 
 
-def _ranks(values: Floats) -> Floats:
-    """Among the algorithms, equal ones sharing their average, [R, algorithms, datasets]."""
+def _ranks(values: Floats, tolerance: Floats) -> Floats:
+    """Among the algorithms, equal ones sharing their average, [R, algorithms, datasets].
+
+    Args:
+        values: [R, algorithms, datasets].
+        tolerance: Per dataset, the difference up to which values are equal, [datasets].
+    """
     import pandas as pd
 
-    lines = values.transpose(0, 2, 1)
+    lines = levels(values.transpose(0, 2, 1), tolerance[:, None])
     ranks: Floats = pd.DataFrame(lines.reshape(-1, lines.shape[2])).rank(axis=1).to_numpy()
     return ranks.reshape(lines.shape).transpose(0, 2, 1)

@@ -39,12 +39,13 @@ class Interval(NamedTuple):
 
 
 def by_dataset(scores: Scores) -> list[Floats]:
-    """Each dataset's scores as an array.
+    """Each dataset's scores as an array, in ascending order: no statistic depends on which seed
+    has which score.
 
     Raises:
         ValueError: no dataset, or one without a score.
     """
-    runs = [np.asarray(run, dtype=np.float64).reshape(-1) for run in scores]
+    runs = [np.sort(np.asarray(run, dtype=np.float64), axis=None) for run in scores]
     if not runs or any(run.size == 0 for run in runs):
         raise ValueError("every dataset needs at least one score")
     return runs

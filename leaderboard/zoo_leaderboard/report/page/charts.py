@@ -9,6 +9,7 @@ from typing import Literal
 
 from zoo_leaderboard.report.markup import thousands
 from zoo_leaderboard.report.page.texts import decimal
+from zoo_leaderboard.stats import mean
 
 Curve = Sequence[tuple[int, float]]
 """(step, score) of every evaluation."""
@@ -86,7 +87,7 @@ def mean_curve(curves: Sequence[Curve]) -> list[tuple[int, float]]:
         return []
     tables = [dict(curve) for curve in curves]
     shared = [step for step, _ in curves[0] if all(step in table for table in tables)]
-    return [(step, sum(table[step] for table in tables) / len(tables)) for step in shared]
+    return [(step, mean([table[step] for table in tables])) for step in shared]
 
 
 def _ticks(low: float, high: float, count: int) -> list[float]:
