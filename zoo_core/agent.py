@@ -83,13 +83,15 @@ class Agent(nn.Module):
         shared = {id(p): p for p in live.parameters() if id(p) not in averaged}
         return copy.deepcopy(live, shared)
 
-    def rebuild(self, name: str) -> None:
-        """Starts a part and its average anew, from the seed's own stream."""
+    def rebuild(self, path: str) -> None:
+        """Gives a part, or one below it, and its average their initial parameters again, from the
+        seed's own stream."""
+        name, _, below = path.partition(".")
         with torch.no_grad():
-            fresh = self._build(name).to(self.reward_scale)
-            self.live[name].load_state_dict(fresh.state_dict())
+            fresh = self._build(name).to(self.reward_scale).get_submodule(below).state_dict()
+            self.live[name].get_submodule(below).load_state_dict(fresh)
             if name in self.target:
-                self.target[name].load_state_dict(fresh.state_dict())
+                self.target[name].get_submodule(below).load_state_dict(fresh)
 
     def fit_scaling(self, data: OfflineData) -> None:
         """Sets the observation normaliser and the reward rule from the data.

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import itertools
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -367,20 +368,26 @@ def _check(recipe: Recipe) -> None:
     modules = _trial_modules(recipe)
     for stage in recipe.stages:
         for ema in stage.emas:
-            _find(recipe, modules, ema.part, f"{stage.name} averages")
+            averages = f"{stage.name} averages"
+            _find(recipe, modules, _live(ema.part, averages), averages)
             if ema.after not in {None, *(update.name for update in stage.updates)}:
                 raise UnknownName(
                     f"update of {stage.name}", str(ema.after), [u.name for u in stage.updates]
                 )
         for part in stage.reset:
-            _find(recipe, modules, part, f"{stage.name} resets")
+            _find(recipe, modules, _live(part, f"{stage.name} resets"), f"{stage.name} resets")
         for path in stage.prepare_reads:
             if path not in recipe.settings:
                 _find(recipe, modules, path, f"{stage.name}'s prepare reads")
         for update in stage.updates:
             at = f"{stage.name}.{update.name}"
             for part in update.trains:
-                _find(recipe, modules, part, f"{at} trains")
+                _find(recipe, modules, _live(part, f"{at} trains"), f"{at} trains")
+            for part, other in itertools.combinations(update.trains, 2):
+                if _overlap(part, other):
+                    raise Incompatible(
+                        f"{at} trains '{part}' and '{other}', which have parameters in common"
+                    )
             for term in update.losses:
                 bound = recipe.losses[stage.name, update.name, term.name]
                 for path, abilities in bound.spec.reads_with(bound.config).items():
@@ -511,6 +518,13 @@ def _check_solver(act: Act, solver: Solver, sampler: Any) -> None:
             sampler.sample_with(solver, torch.zeros(1, 2), GeneratorNoise(torch.Generator()))
     except (ValueError, ArithmeticError) as error:
         raise Incompatible(f"acts.{act.name}.solver: {error}") from error
+
+
+def _live(path: str, why: str) -> str:
+    """The path, which must not be that of an average."""
+    if path.startswith("target."):
+        raise Incompatible(f"{why} '{path}': name the part itself, whose average follows it")
+    return path
 
 
 def _find(recipe: Recipe, modules: Mapping[str, nn.Module], path: str, why: str) -> nn.Module:

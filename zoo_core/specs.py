@@ -170,12 +170,15 @@ def fires(step: int, every: int, start: int | None) -> bool:
 class Update:
     """One gradient step: one forward, one backward, one optimizer and one clip per trained part.
 
-    Parts that are not in `trains` are constants of the update.
+    Parts that are not in `trains` are constants of the update. The moments of a part's optimizer
+    live on over stages and are shared by all updates that train the same path; each update steps
+    with its own settings of `Adam`.
     """
 
     name: str
     trains: Mapping[str, Adam]
-    """Optimizer by the path of the part, such as `sampler` or `sampler.energy`."""
+    """Optimizer by the path of the part, such as `sampler` or `sampler.energy`; of an update's
+    paths, none lies below another."""
     losses: tuple[Term, ...]
     every: int = 1
     """Steps between updates, counted from 1 within the stage."""
@@ -225,8 +228,9 @@ class Stage:
     """The names of the columns that `prepare` adds, so that a loss that reads another is refused
     before any data load; none where they are known only then."""
     reset: tuple[str, ...] = ()
-    """Parts that start anew, with their targets and optimizers, when the stage begins; `prepare`
-    still sees them as the last stage left them."""
+    """Parts, or parts below one such as `sampler.energy`, that start from scratch when the stage
+    begins, with their targets and optimizers; `prepare` still sees them as the last stage left
+    them."""
 
     def __post_init__(self) -> None:
         for label, given, kind in (("updates", self.updates, Update), ("emas", self.emas, Ema)):

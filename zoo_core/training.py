@@ -359,8 +359,12 @@ class Trainer:
         state, values = agent.state_dict(), self.recipe.values()
         if not stage.prepare_reads:
             return state, values
-        kept = tuple(f"live.{path}." for path in stage.prepare_reads)
-        names = {path.partition(".")[0] for path in stage.prepare_reads}
+        kept = tuple(
+            f"{path}." if path.startswith("target.") else f"live.{path}."
+            for path in stage.prepare_reads
+        )
+        live = [path.removeprefix("target.") for path in stage.prepare_reads]
+        names = {path.partition(".")[0] for path in live}
         return (
             # What is neither live nor averaged is the scaling of observations and rewards.
             {
@@ -499,13 +503,13 @@ class Trainer:
                 made = column_files.read(directory, key)
                 self.columns[position].update(made)
                 self._prepared[position][key] = made
-        trains = {
-            part: EngineUpdate(update.name, update.trains, ())
+        trained = {
+            part
             for stage in self.recipe.stages
             for update in stage.updates
             for part in update.trains
         }
-        self.engine.load(content, trains, path)
+        self.engine.load(content, trained, path)
         self._enter(resumed=True)
         for generator, state in zip(self._generators(), content["generators"], strict=True):
             generator.set_state(state.cpu())

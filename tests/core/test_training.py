@@ -282,7 +282,7 @@ def test_parameters_that_are_not_finite_are_not_saved(tmp_path, engine, path, sh
     with torch.no_grad():
         next(agent.part(path).parameters()).view(-1)[-1] = float("nan")
     if engine == "vmap":
-        run.engine._restack()
+        run.engine.refresh()
     with pytest.raises(Diverged, match=rf"the part '{shown}' is not finite .* by step 4 \(seed 0"):
         run.save(tmp_path / "run.pt")
     assert not (tmp_path / "run.pt").exists()

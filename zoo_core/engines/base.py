@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from zoo_core.agent import Agent
 from zoo_core.batch import Batch
+from zoo_core.checkpoint import restore
 from zoo_core.context import Context
 from zoo_core.engines.memory import keep_freed_memory
-from zoo_core.errors import BrokenPlugin
+from zoo_core.engines.optimizer import PartOptimizer
+from zoo_core.errors import BadCheckpoint, BrokenPlugin
 from zoo_core.noise import Noise, Tape
 from zoo_core.specs import Adam, Average, Loss
 
@@ -53,6 +54,7 @@ class Engine(ABC):
 
     def __init__(self, agents: list[Agent]) -> None:
         self.agents = agents
+        self._optimizers: dict[str, PartOptimizer] = {}
         keep_freed_memory()
 
     @abstractmethod
@@ -79,26 +81,61 @@ class Engine(ABC):
         """target <- target + rate (live - target), for the part at `path`."""
 
     @abstractmethod
-    def reset(self, name: str) -> None:
-        """Starts a part, its average and its optimizer anew."""
+    def parameters_of(self, path: str) -> list[Tensor]:
+        """The parameters of the part at `path`, as they are trained."""
+
+    @abstractmethod
+    def rebuild(self, path: str) -> None:
+        """Gives a part and its average their initial parameters again."""
+
+    def reset(self, path: str) -> None:
+        """Starts a part from scratch, with its average and what optimizers keep of it."""
+        self.rebuild(path)
+        for optimizer in self._optimizers.values():
+            optimizer.forget(self.parameters_of(path))
+
+    def optimizer(self, path: str) -> PartOptimizer:
+        """The optimizer of the part at `path`, one for all updates and stages."""
+        if path not in self._optimizers:
+            self._optimizers[path] = PartOptimizer(self.parameters_of(path))
+        return self._optimizers[path]
 
     @abstractmethod
     def sync(self) -> list[Agent]:
         """The agents with the current parameters."""
 
-    @abstractmethod
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps: the agents' states and the optimizers'."""
+        return {
+            "agents": [agent.state_dict() for agent in self.sync()],
+            "optimizers": {path: o.state_dict() for path, o in self._optimizers.items()},
+        }
 
-    @abstractmethod
-    def load(
-        self, state: Mapping[str, Any], updates: Mapping[str, EngineUpdate], path: Path | str
-    ) -> None:
-        """Takes over a state; `updates` says for each trained part by which update.
+    def load(self, state: Mapping[str, Any], trained: Collection[str], path: Path | str) -> None:
+        """Takes over a state.
+
+        Args:
+            state: As `state` gives it.
+            trained: The parts that the algorithm trains.
+            path: The file, for messages.
 
         Raises:
             BadCheckpoint: it does not fit.
         """
+        for agent, own in zip(self.agents, state["agents"], strict=True):
+            restore(agent, own, path)
+        self.refresh()
+        for part, saved in state["optimizers"].items():
+            if part not in trained:
+                raise BadCheckpoint(f"{path} trains '{part}', which the algorithm does not")
+            try:
+                self.optimizer(part).load_state_dict(saved)
+            except ValueError as error:
+                raise BadCheckpoint(f"{path}: the optimizer of '{part}' differs: {error}") from None
+
+    @abstractmethod
+    def refresh(self) -> None:
+        """Takes over the parameters that the agents' modules have."""
 
 
 def objective(
@@ -132,18 +169,6 @@ def objective(
 def tapes_of(tapes: Tapes) -> list[Noise]:
     """The noise objects that deal the tapes."""
     return [Tape(normals, uniforms) for normals, uniforms in tapes]
-
-
-def optimizer_of(parameters: list[Tensor], adam: Adam) -> torch.optim.Optimizer:
-    """An elementwise Adam with one fused kernel for all of a part's parameters."""
-    options: dict[str, Any] = {
-        "lr": 0.0,
-        "betas": (adam.beta1, adam.beta2),
-        "eps": adam.eps,
-        "weight_decay": adam.weight_decay,
-        "fused": True,
-    }
-    return (torch.optim.AdamW if adam.decoupled else torch.optim.Adam)(parameters, **options)
 
 
 def averaged_metrics(update: EngineUpdate) -> dict[str, tuple[str, float]]:

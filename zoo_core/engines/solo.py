@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,14 +10,12 @@ from typing_extensions import override
 
 from zoo_core.agent import Agent
 from zoo_core.batch import Batch
-from zoo_core.checkpoint import restore
 from zoo_core.engines.base import (
     Engine,
     EngineUpdate,
     Tapes,
     averaged_metrics,
     objective,
-    optimizer_of,
     tapes_of,
 )
 from zoo_core.errors import BrokenPlugin
@@ -34,21 +30,14 @@ class SoloEngine(Engine):
         super().__init__(agents)
         (self.agent,) = agents
         self.agent.requires_grad_(False)
-        self._optimizers: dict[str, torch.optim.Optimizer] = {}
         self._parameters: dict[str, list[Tensor]] = {}
         self._averages: dict[str, tuple[list[Tensor], list[Tensor]]] = {}
 
-    def parameters(self, path: str) -> list[Tensor]:
-        """The parameters of the part at `path`."""
+    @override
+    def parameters_of(self, path: str) -> list[Tensor]:
         if path not in self._parameters:
             self._parameters[path] = list(self.agent.part(path).parameters())
         return self._parameters[path]
-
-    def optimizer(self, path: str, update: EngineUpdate) -> torch.optim.Optimizer:
-        """The part's optimizer, which lives on from stage to stage."""
-        if path not in self._optimizers:
-            self._optimizers[path] = optimizer_of(self.parameters(path), update.trains[path])
-        return self._optimizers[path]
 
     @override
     def step(
@@ -59,7 +48,7 @@ class SoloEngine(Engine):
         weights: Sequence[float],
         rates: Mapping[str, float],
     ) -> dict[str, Tensor]:
-        trained = {path: self.parameters(path) for path in update.trains}
+        trained = {path: self.parameters_of(path) for path in update.trains}
         flat = [parameter for part in trained.values() for parameter in part]
         # Only what trains asks for a gradient, so that no product is computed for the rest.
         for parameter in flat:
@@ -84,14 +73,7 @@ class SoloEngine(Engine):
                 norm = torch.nn.utils.get_total_norm(own)
                 torch._foreach_mul_(own, (limit / (norm + 1e-6)).clamp(max=1.0))
                 metrics[f"{update.name}/{path}_grad_norm"] = norm
-            optimizer = self.optimizer(path, update)
-            for group in optimizer.param_groups:
-                group["lr"] = rates[path]
-            for parameter, gradient in zip(part, own, strict=True):
-                parameter.grad = gradient
-            optimizer.step()
-            for parameter in part:
-                parameter.grad = None
+            self.optimizer(path).step(own, update.trains[path], rates[path])
         for metric, (buffer, rate) in averaged_metrics(update).items():
             self.agent.get_buffer(buffer).lerp_(metrics[metric], rate)
         return metrics
@@ -100,31 +82,17 @@ class SoloEngine(Engine):
     def move_average(self, path: str, rate: float) -> None:
         if path not in self._averages:
             target: list[Tensor] = list(self.agent.part(f"target.{path}").parameters())
-            self._averages[path] = (target, self.parameters(path))
+            self._averages[path] = (target, self.parameters_of(path))
         torch._foreach_lerp_(*self._averages[path], rate)
 
     @override
-    def reset(self, name: str) -> None:
-        self.agent.rebuild(name)
-        for path in list(self._optimizers):
-            if path.partition(".")[0] == name:
-                del self._optimizers[path]
+    def rebuild(self, path: str) -> None:
+        self.agent.rebuild(path)
+
+    @override
+    def refresh(self) -> None:
+        pass  # The modules are what is trained.
 
     @override
     def sync(self) -> list[Agent]:
         return [self.agent]
-
-    @override
-    def state(self) -> dict[str, Any]:
-        return {
-            "agents": [self.agent.state_dict()],
-            "optimizers": {path: o.state_dict() for path, o in self._optimizers.items()},
-        }
-
-    @override
-    def load(
-        self, state: Mapping[str, Any], updates: Mapping[str, EngineUpdate], path: Path | str
-    ) -> None:
-        restore(self.agent, state["agents"][0], path)
-        for part, saved in state["optimizers"].items():
-            self.optimizer(part, updates[part]).load_state_dict(saved)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,14 +12,12 @@ from typing_extensions import override
 
 from zoo_core.agent import Agent
 from zoo_core.batch import Batch
-from zoo_core.checkpoint import restore
 from zoo_core.engines.base import (
     Engine,
     EngineUpdate,
     Tapes,
     averaged_metrics,
     objective,
-    optimizer_of,
     tapes_of,
 )
 
@@ -41,19 +37,15 @@ class VmapEngine(Engine):
         self.parameters = {name: p.detach() for name, p in self.parameters.items()}
         # Only its structure is called: `functional_call` puts the stacked parameters in.
         self.base = copy.deepcopy(agents[0])
-        self._optimizers: dict[str, torch.optim.Optimizer] = {}
 
     def names(self, path: str) -> list[str]:
         """The stacked parameters' names of the part at `path`."""
         prefix = path if path.startswith("target.") else f"live.{path}"
         return [name for name in self.parameters if name.startswith(f"{prefix}.")]
 
-    def optimizer(self, path: str, update: EngineUpdate) -> torch.optim.Optimizer:
-        """The part's optimizer over stacked parameters."""
-        if path not in self._optimizers:
-            stacked = [self.parameters[name] for name in self.names(path)]
-            self._optimizers[path] = optimizer_of(stacked, update.trains[path])
-        return self._optimizers[path]
+    @override
+    def parameters_of(self, path: str) -> list[Tensor]:
+        return [self.parameters[name] for name in self.names(path)]
 
     @override
     def step(
@@ -92,14 +84,7 @@ class VmapEngine(Engine):
                 factor = (limit / (norm + 1e-6)).clamp(max=1.0)
                 own = [g * factor.view(-1, *[1] * (g.dim() - 1)) for g in own]
                 metrics[f"{update.name}/{path}_grad_norm"] = norm
-            optimizer = self.optimizer(path, update)
-            for group in optimizer.param_groups:
-                group["lr"] = rates[path]
-            for name, gradient in zip(part, own, strict=True):
-                self.parameters[name].grad = gradient
-            optimizer.step()
-            for name in part:
-                self.parameters[name].grad = None
+            self.optimizer(path).step(own, update.trains[path], rates[path])
         for metric, (buffer, rate) in averaged_metrics(update).items():
             self.buffers[buffer].lerp_(metrics[metric], rate)
         reported: dict[str, Tensor] = metrics
@@ -112,16 +97,13 @@ class VmapEngine(Engine):
         torch._foreach_lerp_([self.parameters[name] for name in targets], live, rate)
 
     @override
-    def reset(self, name: str) -> None:
+    def rebuild(self, path: str) -> None:
         for agent in self.sync():
-            agent.rebuild(name)
-        self._restack()
-        for path in list(self._optimizers):
-            if path.partition(".")[0] == name:
-                del self._optimizers[path]
+            agent.rebuild(path)
+        self.refresh()
 
-    def _restack(self) -> None:
-        """Copies the agents' own parameters and buffers into the stack."""
+    @override
+    def refresh(self) -> None:
         parameters, buffers = stack_module_state(list(self.agents))
         for name, value in parameters.items():
             self.parameters[name].copy_(value.detach())
@@ -137,20 +119,3 @@ class VmapEngine(Engine):
                 for name, buffer in agent.named_buffers():
                     buffer.copy_(self.buffers[name][position])
         return self.agents
-
-    @override
-    def state(self) -> dict[str, Any]:
-        return {
-            "agents": [agent.state_dict() for agent in self.sync()],
-            "optimizers": {path: o.state_dict() for path, o in self._optimizers.items()},
-        }
-
-    @override
-    def load(
-        self, state: Mapping[str, Any], updates: Mapping[str, EngineUpdate], path: Path | str
-    ) -> None:
-        for agent, own in zip(self.agents, state["agents"], strict=True):
-            restore(agent, own, path)
-        self._restack()
-        for part, saved in state["optimizers"].items():
-            self.optimizer(part, updates[part]).load_state_dict(saved)
