@@ -14,7 +14,7 @@ import sys
 import time
 
 import pytest
-from worlds import BANDIT, parent_of, processes_with, start, waited, zoo
+from worlds import BANDIT, processes_with, servers_and_jobs, start, start_fresh, waited, zoo
 
 import zoo_leaderboard
 from zoo_leaderboard.store import Damaged, Store
@@ -77,7 +77,7 @@ def evaluated(store):
 
 
 def nobody_is_left(home):
-    return waited(lambda: not processes_with(f"ZOO_HOME={home}"))
+    return waited(lambda: not processes_with(f"ZOO_HOME={home}") + servers_and_jobs()[0])
 
 
 class Killer:
@@ -85,8 +85,8 @@ class Killer:
 
     kinds = ("runner", "server", "worker", "worker")
 
-    def __init__(self, home, seconds):
-        self.home, self.dice, self.seconds = home, random.Random(0), seconds
+    def __init__(self, seconds):
+        self.dice, self.seconds = random.Random(0), seconds
         self.killed = dict.fromkeys(self.kinds, 0)
 
     def strike(self, runner):
@@ -102,16 +102,15 @@ class Killer:
                 self.killed[kind] += 1
 
     def processes(self, runner):
-        everyone = processes_with(f"ZOO_HOME={self.home}")
-        servers = [pid for pid in everyone if parent_of(pid) == runner.pid]
-        workers = [pid for pid in everyone if parent_of(pid) in servers]
+        servers, workers = servers_and_jobs()
+        servers = [pid for pid in servers if pid != runner.pid]
         return {"runner": [runner.pid], "server": servers, "worker": workers}
 
 
 def endure(world, home, kills, seeds, steps, seconds):
     """A plan under kills, on average `seconds` apart, and after them; gives how often each kind of
     process was killed."""
-    ledger, store, killer = world / "ledger", world / "killed", Killer(home, seconds)
+    ledger, store, killer = world / "ledger", world / "killed", Killer(seconds)
     write_track(world, seeds, 0.05, steps)
     quiet = zoo(*command(world / "whole", "--set", "delay=0", workers=2), cwd=world)
     assert quiet.returncode == 0, quiet.stderr
@@ -333,7 +332,7 @@ def test_a_clock_that_jumps_ends_no_job_and_saves_none_that_hangs(world, home, j
     write_track(world, seeds=1, delay=0.0)
     store, names = world / "runs", ("steady", "hangs")
     options = command(store, "--time-limit", 30, algorithms=names, workers=2)
-    runner = start(*options, cwd=world, LD_PRELOAD=str(jumping_clock))
+    runner = start_fresh(*options, cwd=world, LD_PRELOAD=str(jumping_clock))
     assert runner.wait(600) == 1
     found = {result.cell.algorithm: result for result in Store(store).load()[0]}
     assert found["steady"].status == "finished"
@@ -341,7 +340,7 @@ def test_a_clock_that_jumps_ends_no_job_and_saves_none_that_hangs(world, home, j
     spent = found["steady"].times
     assert 0.0 < spent.training < 600.0 and 0.0 < spent.evaluation < 600.0
     done = records(store)
-    runner = start(*options, cwd=world, LD_PRELOAD=str(jumping_clock))
+    runner = start_fresh(*options, cwd=world, LD_PRELOAD=str(jumping_clock))
     assert runner.wait(600) == 1
     assert records(store) == done
     nobody_is_left(home)

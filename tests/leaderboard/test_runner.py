@@ -1,5 +1,6 @@
 """Real processes: jobs that fail in every way, and the store that they leave behind."""
 
+import math
 import os
 import re
 import signal
@@ -7,7 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from worlds import BANDIT, processes_with
+from worlds import BANDIT, servers_and_jobs
 
 import zoo_leaderboard
 import zoo_leaderboard.running.runner
@@ -83,7 +84,7 @@ def test_a_job_that_fails_costs_its_own_cell_and_nothing_else(world):
 def test_a_diverged_job_keeps_its_last_good_checkpoint_until_it_is_retried(world):
     store = Store(world / "runs")
     often = TRACK.model_copy(update={"protocol": Protocol(episodes=2, evaluations=10)})
-    options = {"algorithms": ["diverges"], "store": store, "display": (seen := KillAt(0, ""))}
+    options = {"algorithms": ["diverges"], "store": store, "display": (seen := KillAt(math.inf))}
     assert not zoo_leaderboard.run(often, **options).ok
     ((result,), _) = store.load()
     named = re.search(r"the last good checkpoint is (\S+) of step (\d+)$", result.failure.reason)
@@ -215,30 +216,27 @@ def test_the_tuned_variant_is_planned_where_there_are_values(world):
 
 
 class KillAt(Display):
-    """Kills the worker from outside when it has done some steps."""
+    """Kills the jobs from outside when one has done some steps."""
 
-    def __init__(self, step, marker):
-        self.step, self.marker = step, marker
-        self.steps = []
+    def __init__(self, step):
+        self.step, self.steps = step, []
 
     def progress(self, job, progress):
         self.steps.append(progress.step)
-        if progress.step >= self.step and self.marker:
-            for pid in processes_with(self.marker):
-                parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-                if parent != os.getpid():
-                    os.kill(pid, signal.SIGKILL)
-            self.marker = ""
+        if progress.step >= self.step:
+            for pid in servers_and_jobs()[1]:
+                os.kill(pid, signal.SIGKILL)
+            self.step = math.inf
 
 
 def test_a_worker_that_is_killed_goes_on_with_the_next_run(world):
     store = Store(world / "runs")
-    killer = KillAt(60, f"ZOO_HOME={os.environ['ZOO_HOME']}")
+    killer = KillAt(60)
     options = {"algorithms": ["steady"], "settings": {"delay": 0.01}, "store": store, "retries": 0}
     summary = zoo_leaderboard.run(TRACK, display=killer, **options)
     assert [reason for _, reason in summary.failures] == ["the process was killed by SIGKILL"]
     assert "failed" in zoo_leaderboard.load(store, TRACK).table()
-    again = KillAt(0, "")
+    again = KillAt(math.inf)
     assert zoo_leaderboard.run(TRACK, display=again, **options).ok
     assert again.steps[0] == 50
     ((result,), _) = store.load()
@@ -249,8 +247,8 @@ def test_a_worker_that_is_killed_goes_on_with_the_next_run(world):
 class Retries(KillAt):
     """Keeps what it is told of jobs that start again."""
 
-    def __init__(self, step, marker):
-        super().__init__(step, marker)
+    def __init__(self, step):
+        super().__init__(step)
         self.told = []
 
     def retried(self, job, reason):
@@ -259,7 +257,7 @@ class Retries(KillAt):
 
 def test_a_worker_that_is_killed_starts_again_within_the_run(world):
     store = Store(world / "runs")
-    display = Retries(60, f"ZOO_HOME={os.environ['ZOO_HOME']}")
+    display = Retries(60)
     options = {"algorithms": ["steady"], "settings": {"delay": 0.01}, "store": store}
     assert zoo_leaderboard.run(TRACK, display=display, **options).ok
     assert display.told == ["the process was killed by SIGKILL"]
@@ -269,7 +267,7 @@ def test_a_worker_that_is_killed_starts_again_within_the_run(world):
 
 
 @pytest.mark.slow
-def test_what_a_plugin_does_to_its_machine_stays_in_its_cell(world, home):
+def test_what_a_plugin_does_to_its_machine_stays_in_its_cell(world):
     store = Store(world / "runs")
     summary = zoo_leaderboard.run(
         TRACK,
@@ -287,7 +285,7 @@ def test_what_a_plugin_does_to_its_machine_stays_in_its_cell(world, home):
     # Of the fork's copies one made the record; the sleepers and the daemon are gone.
     assert found["forks"].times.attempts == 1
     assert [e.step for e in found["forks"].evaluations] == [0, 50, 100]
-    assert not processes_with(f"ZOO_HOME={home}")
+    assert servers_and_jobs() == ([], [])
     (planned,) = review(plan(TRACK, algorithms=["devours"], settings={"delay": 0.02}), store)
     assert not planned.retry
 

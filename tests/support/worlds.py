@@ -1,12 +1,11 @@
 """A world of its own for tests that run real processes: plugin, data folder, store."""
 
-import functools
 import itertools
 import os
 import shutil
-import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,9 +14,11 @@ from typing import TypeVar
 
 import pytest
 import zoo_trouble
+from zygote import Forked, zygote
 
 from zoo_core import registry
 from zoo_leaderboard.fingerprint import source_digest
+from zoo_leaderboard.running.forkserver import ForkServer
 
 BANDIT = "test/bandit-v0"
 PLUGINS = "leaderboard,trouble"
@@ -58,19 +59,28 @@ def environment(site: Path, home: Path) -> dict[str, str]:
     }
 
 
-def zoo(*arguments: object, cwd: Path) -> subprocess.CompletedProcess:
-    """Runs the command `zoo` in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "zoo_core", *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+def zoo(*arguments: object, cwd: Path, **variables: str) -> subprocess.CompletedProcess:
+    """Runs the command `zoo` in a separate process, a fork of the zygote."""
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as error:
+        handles = {"stdout": out.fileno(), "stderr": error.fileno()}
+        environment = {**os.environ, **variables}
+        process = zygote().zoo(*map(str, arguments), cwd=cwd, env=environment, **handles)
+        code = process.wait(600)
+        for stream in (out, error):
+            stream.seek(0)
+        return subprocess.CompletedProcess(arguments, code, out.read(), error.read())
 
 
-def start(*arguments: object, cwd: Path, **variables: str) -> subprocess.Popen:
-    """Starts the command `zoo`, which writes to the file `out` of its folder; see `ended`."""
+def start(*arguments: object, cwd: Path, **variables: str) -> Forked:
+    """Starts the command `zoo`, which writes to the file `out` of its folder."""
+    with (cwd / "out").open("a") as out:
+        handles = {"stdout": out.fileno(), "stderr": out.fileno()}
+        environment = {**os.environ, **variables}
+        return zygote().zoo(*map(str, arguments), cwd=cwd, env=environment, **handles)
+
+
+def start_fresh(*arguments: object, cwd: Path, **variables: str) -> subprocess.Popen:
+    """Starts the command `zoo` as `start` does, in a fresh interpreter."""
     with (cwd / "out").open("a") as out:
         return subprocess.Popen(
             [sys.executable, "-m", "zoo_core", *map(str, arguments)],
@@ -78,8 +88,6 @@ def start(*arguments: object, cwd: Path, **variables: str) -> subprocess.Popen:
             stdout=out,
             stderr=subprocess.STDOUT,
             env={**os.environ, **variables},
-            # Tests in a shell's background inherit that Ctrl-C is ignored.
-            preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
 
 
@@ -94,16 +102,28 @@ def waited(condition: Callable[[], T], seconds: float = 300.0) -> T:
     raise AssertionError("waited in vain")
 
 
-def parent_of(pid: int) -> int:
-    """The process that a process belongs to; -1 where there is none any more."""
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return -1
+def children_of(pid: int) -> list[int]:
+    """The processes that were forked by a process or left to it, but for those that have ended."""
+    found = []
+    for place in Path("/proc").iterdir():
+        if place.name.isdigit():
+            try:
+                state, parent = (place / "stat").read_text().rpartition(")")[2].split()[:2]
+            except OSError:
+                continue
+            if int(parent) == pid and state != "Z":
+                found.append(int(place.name))
+    return found
+
+
+def servers_and_jobs() -> tuple[list[int], list[int]]:
+    """The fork servers of runs that are under way (and the commands `zoo`), and their jobs."""
+    servers = children_of(zygote().pid)
+    return servers, [job for server in servers for job in children_of(server)]
 
 
 def processes_with(marker: str) -> list[int]:
-    """The processes whose environment holds `marker`, but for this one."""
+    """The fresh interpreters whose environment holds `marker`, and their forks."""
     found = []
     for place in Path("/proc").iterdir():
         if place.name.isdigit() and int(place.name) != os.getpid():
@@ -136,6 +156,7 @@ def world(tmp_path, home, monkeypatch) -> Path:
     monkeypatch.syspath_prepend(site)
     monkeypatch.setenv("ZOO_PLUGINS", PLUGINS)
     monkeypatch.delitem(sys.modules, "zoo_trouble", raising=False)
+    monkeypatch.setattr(ForkServer, "_spawn", staticmethod(zygote().fork_server))
     folder = tmp_path / "work"
     folder.mkdir()
     monkeypatch.chdir(folder)

@@ -55,21 +55,21 @@ class ForkServer:
         self._threads = str(threads)
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
+        variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+        self._process = self._spawn({**os.environ, **dict.fromkeys(variables, self._threads)})
+        self._buffer = b""
+        return self
+
+    @staticmethod
+    def _spawn(environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
             [sys.executable, "-m", "zoo_leaderboard.running.forkserver"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # Ctrl-C in a terminal reaches the whole foreground group; only the runner acts on it.
             start_new_session=True,
-            env={
-                **os.environ,
-                "OMP_NUM_THREADS": self._threads,
-                "OPENBLAS_NUM_THREADS": self._threads,
-                "MKL_NUM_THREADS": self._threads,
-            },
+            env=environment,
         )
-        self._buffer = b""
-        return self
 
     def __exit__(self, *exception: object) -> None:
         assert self._process.stdin is not None
