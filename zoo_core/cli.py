@@ -165,7 +165,7 @@ def _warnings_in_a_line() -> Iterator[None]:
 
     def show(message: Any, category: type[Warning], *place: Any, **options: Any) -> None:
         if issubclass(category, ZooWarning):
-            click.echo(f"zoo: warning: {message}", err=True)
+            warn(f"warning: {message}")
         else:
             usual(message, category, *place, **options)
 

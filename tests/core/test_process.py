@@ -95,7 +95,7 @@ def test_arithmetic_is_as_before():
 
     def all_at_once():
         entered(torch.inference_mode())
-        torch.set_default_tensor_type(torch.DoubleTensor)
+        torch.set_default_dtype(torch.float64)
         torch.set_flush_denormal(True)
         torch.set_default_device("meta")
 

@@ -85,7 +85,7 @@ HOSTILE = {
     "import time; time.sleep(1e6)": "took longer than 0.1 s",
     "class E(Exception):\n  def __str__(self): raise self\nraise E": "raised E",
     "class E(Exception):\n  def __str__(self):\n    while True: pass\nraise E": "raised E",
-    "raise ValueError('\\x1b[2J\\x1b]0;title\\x07 gone')": r"raised ValueError: \x1b[2J\x1b]0;title\x07 gone",
+    "raise ValueError('\\x1b[2J\\x1b]0;gone\\x07')": r"raised ValueError: \x1b[2J\x1b]0;gone\x07",
 }
 
 
