@@ -47,7 +47,7 @@ def track(datasets: int) -> Track:
 def fill(folder: Path, algorithms: int, datasets: int, seeds: int) -> None:
     """Writes the records; those of a cell differ in their seed, scores and key."""
     store = Store(folder / "runs")
-    planned: dict[str, Cell] = {}
+    planned: dict[Cell, str] = {}
     for a in range(algorithms):
         for d in range(datasets):
             generator = random.Random(1000 * a + d)
@@ -58,7 +58,7 @@ def fill(folder: Path, algorithms: int, datasets: int, seeds: int) -> None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 # Without the store's flush to the disk after each, which would take an hour.
                 path.write_text(found.model_dump_json(indent=1))
-                planned[found.key] = found.cell
+                planned[found.cell] = found.key
     store.remember("scale", planned)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal, Self
+import re
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -15,6 +16,9 @@ SCHEMA = 1
 Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 """A number that databases and tables can hold."""
 
+
+TRACK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""The names that a track can have; each is a safe file name."""
 
 Line = Annotated[str, AfterValidator(printable)]
 """A text that a plugin or another's record brings, to be shown in one line."""
@@ -181,12 +185,24 @@ class Ingredients(Record):
         return found
 
 
+Variant = Literal["default", "tuned"]
+"""`default`: one config for every dataset; `tuned`: the paper's values by dataset."""
+
+
+class RunId(NamedTuple):
+    """One run, which is the same for cells of rows with equal settings: each shows its result."""
+
+    algorithm: str
+    dataset: str
+    seed: int
+    key: str
+
+
 class Cell(Record):
     """One place in the leaderboard: a row, a dataset and a seed."""
 
     algorithm: str
-    variant: Literal["default", "tuned"] = "default"
-    """`default`: one config for every dataset; `tuned`: the paper's values by dataset."""
+    variant: Variant = "default"
     settings: dict[str, Any] = Field(default_factory=dict)
     """What the user set by hand, by path; makes a row of its own."""
     dataset: str
@@ -198,6 +214,10 @@ class Cell(Record):
         notes: list[str] = [] if self.variant == "default" else [self.variant]
         notes += [f"{path}={value}" for path, value in sorted(self.settings.items())]
         return self.algorithm + (f" ({', '.join(notes)})" if notes else "")
+
+    def run(self, key: str) -> RunId:
+        """The run of this cell with a key."""
+        return RunId(self.algorithm, self.dataset, self.seed, key)
 
     def __str__(self) -> str:
         return f"{self.row} on {self.dataset}, seed {self.seed}"

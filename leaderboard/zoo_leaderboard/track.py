@@ -37,7 +37,6 @@ track has no values for an algorithm, and not known where it has.
 from __future__ import annotations
 
 import fnmatch
-import re
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -47,7 +46,7 @@ from pydantic import BeforeValidator, Field, NonNegativeInt, ValidationError, fi
 
 from zoo_core.errors import UnknownName, ZooError
 from zoo_leaderboard.datasets.expression import parse
-from zoo_leaderboard.result import Protocol, Record
+from zoo_leaderboard.result import TRACK_NAME, Protocol, Record
 
 
 def flattened(values: Any, prefix: str = "") -> Any:
@@ -98,7 +97,7 @@ class Track(Record):
     @field_validator("name")
     @classmethod
     def _is_a_word(cls, name: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        if not TRACK_NAME.fullmatch(name):
             raise ValueError("a track's name is letters, digits, '.', '_' and '-'")
         return name
 

@@ -129,11 +129,11 @@ def test_plans_are_kept_in_every_place(place):
     store = Store(place)
     one, two = Cell(algorithm="a", dataset="d", seed=0), Cell(algorithm="a", dataset="d", seed=1)
     assert store.planned("demo") == {}
-    assert store.tracks() == []
-    store.remember("demo", {"1": one, "2": two})
-    store.remember("demo", {"3": one})
-    assert Store(place).planned("demo") == {"2": two, "3": one}
-    assert store.tracks() == ["demo"]
+    assert store.plans.tracks() == []
+    store.remember("demo", {one: "1", two: "2"})
+    store.remember("demo", {one: "3"})
+    assert Store(place).planned("demo") == {two: "2", one: "3"}
+    assert store.plans.tracks() == ["demo"]
 
 
 @pytest.mark.parametrize(

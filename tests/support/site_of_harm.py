@@ -57,7 +57,7 @@ def fill(root):
     store.put(synthetic(HARM, "a-v0", 1, failure=IMAGE, settings={"note": IMAGE}))
     store.put(synthetic(OUTSIDE, "b/c-v1", 0))
     missing = Cell(algorithm=HARM, dataset="a-v0", seed=2, settings={"note": IMAGE})
-    store.remember("demo", {"0": missing})
+    store.remember("demo", {missing: "0"})
     return store
 
 

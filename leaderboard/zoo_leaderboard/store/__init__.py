@@ -1,7 +1,9 @@
 """Where results are kept: one JSON file a run, in a folder or anywhere that fsspec reaches."""
 
-from zoo_leaderboard.store.files import Listed, is_url, open_files, write_atomically
-from zoo_leaderboard.store.records import Damaged, agent_beside, agent_name, read
+from zoo_leaderboard.store.files import Listed, is_url, open_files
+from zoo_leaderboard.store.folder import write_atomically
+from zoo_leaderboard.store.names import agent_name
+from zoo_leaderboard.store.records import Damaged, Unreadable, agent_beside, read
 from zoo_leaderboard.store.store import STORE_VARIABLE, Store, default_root
 
 __all__ = [
@@ -9,6 +11,7 @@ __all__ = [
     "Damaged",
     "Listed",
     "Store",
+    "Unreadable",
     "agent_beside",
     "agent_name",
     "default_root",

@@ -15,7 +15,8 @@ from zoo_core.errors import ZooError
 from zoo_core.text import printable
 from zoo_leaderboard.fingerprint import digest
 from zoo_leaderboard.result import Result
-from zoo_leaderboard.store.records import RESULTS, Damaged, agent_name, is_record, parse
+from zoo_leaderboard.store.names import RESULTS, agent_name, is_record
+from zoo_leaderboard.store.records import Damaged, parse
 from zoo_leaderboard.store.store import Store
 
 
@@ -123,10 +124,9 @@ class _Merging:
         self.there |= {name, agent} if policy else {name}
 
     def _add_plans(self, source: Store) -> None:
-        for track in source.tracks():
+        for track in source.plans.tracks():
             own = self.target.planned(track)
-            cells = set(own.values())
-            new = {k: c for k, c in source.planned(track).items() if c not in cells}
+            new = {c: k for c, k in source.planned(track).items() if c not in own}
             self.merged.planned += len(new)
             if new and not self.dry_run:
                 self.target.remember(track, new)

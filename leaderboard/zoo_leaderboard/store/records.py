@@ -10,11 +10,12 @@ from urllib.parse import unquote
 
 from pydantic import ValidationError
 
+from zoo_core.text import printable
 from zoo_leaderboard.result import SCHEMA, Cell, Result
+from zoo_leaderboard.store.files import NotAFile, one_line
+from zoo_leaderboard.store.names import RESULTS, agent_name
 
-RESULTS = "results"
-"""The part of a store that holds records and policies."""
-_NAME = re.compile(r"(?P<variant>[a-z]+)\.seed(?P<seed>\d+)\.(?P<key>[0-9a-f]+)\.json")
+_NAME = re.compile(r"(?P<variant>[a-z]+)\.seed(?P<seed>[0-9]{1,18})\.(?P<key>[0-9a-f]+)\.json")
 
 
 @dataclass(frozen=True)
@@ -29,18 +30,15 @@ class Damaged:
     """What the file's place says it is about."""
 
     def __str__(self) -> str:
-        return f"damaged result file {self.place}: {self.reason}"
+        return printable(f"damaged result file {self.place}: {self.reason}")
 
 
-def is_record(name: str) -> bool:
-    """Whether a file of a store is a record by its name."""
-    last = name.rpartition("/")[2]
-    return last.endswith(".json") and not last.startswith(".")
+class Unreadable(Damaged):
+    """A result file that cannot be read now: a network or a permission is at fault, and its content
+    may be sound. It is never replaced."""
 
-
-def agent_name(record: str) -> str:
-    """The name of the policy beside a record's."""
-    return record.removesuffix(".json") + ".agent.pt"
+    def __str__(self) -> str:
+        return printable(f"result file {self.place} cannot be read now: {self.reason}")
 
 
 def agent_beside(path: Path) -> Path:
@@ -52,6 +50,8 @@ def read(path: Path) -> Result | Damaged:
     """The record in a file of its own, or what is wrong with it."""
     try:
         content: bytes | Exception = path.read_bytes()
+    except IsADirectoryError as error:
+        content = NotAFile(one_line(error))
     except OSError as error:
         content = error
     return parse(content, str(path), path.name)
@@ -65,9 +65,11 @@ def parse(content: bytes | Exception, place: str, name: str) -> Result | Damaged
         place: The file's path or URL.
         name: The file's name in its store, which tells the cell of a damaged one.
     """
+    if isinstance(content, FileNotFoundError | NotAFile):
+        return note_damage(place, name, one_line(content))
     if isinstance(content, Exception):
-        strerror = content.strerror if isinstance(content, OSError) else None
-        return note_damage(place, name, strerror or str(content))
+        known = note_damage(place, name, one_line(content))
+        return Unreadable(known.place, known.reason, known.key, known.cell)
     if not content.strip():
         return note_damage(place, name, "the file is empty")
     try:

@@ -3,7 +3,7 @@
     runs/
       results/<algorithm>/<dataset>/<variant>.seed<k>.<key>.json       the record
       results/<algorithm>/<dataset>/<variant>.seed<k>.<key>.agent.pt   the policy at its last step
-      plans/<track>.json    what was asked for, so that missing cells are known to be missing
+      plans/<track>/<hash>.json    what was asked for, so that missing cells are known to be missing
       unfinished/<key>/     lock, checkpoint, evaluations so far and log of a job that is not done
 
 The store is a folder or a URL of fsspec (`s3://bucket/runs`). Unfinished work is always on a disk:
@@ -19,27 +19,27 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from urllib.parse import quote
-
-from pydantic import TypeAdapter, ValidationError
+from typing import get_args
 
 from zoo_core.errors import Unwritable, ZooError
-from zoo_leaderboard.result import Cell, Result
-from zoo_leaderboard.store.files import Listed, open_files
-from zoo_leaderboard.store.records import (
-    RESULTS,
-    Damaged,
-    agent_name,
-    is_record,
-    note_damage,
-    parse,
-)
+from zoo_leaderboard.result import Cell, Result, Variant
+from zoo_leaderboard.store.files import Listed, NotAFile, open_files
+from zoo_leaderboard.store.folder import write_atomically
+from zoo_leaderboard.store.names import RESULTS, agent_name, is_record, record_name
+from zoo_leaderboard.store.plans import Plans
+from zoo_leaderboard.store.records import Damaged, Unreadable, note_damage, parse, read
 
 STORE_VARIABLE = "ZOO_RUNS"
-PLANS = "plans"
-_CELLS = TypeAdapter(dict[str, Cell])
+AGENT = "agent.pt"
+"""In a job's folder, the policy of a run whose store is no folder."""
+PENDING = "result.json"
+"""In a job's folder, the record whose policy is to be sent after it."""
+ATTEMPTS = 10
+"""How often a record is written again, where others write there meanwhile."""
+LARGEST_RECORD = 1 << 28
+"""Bytes; a file that is larger is no record, and is not read."""
 
 
 def default_root() -> str:
@@ -59,6 +59,7 @@ class Store:
 
     def __init__(self, place: Path | str | None = None) -> None:
         self.files = open_files(default_root() if place is None else place)
+        self.plans = Plans(self.files)
 
     def __str__(self) -> str:
         """The path or URL, by which another process opens the same store."""
@@ -92,8 +93,14 @@ class Store:
 
     def name(self, cell: Cell, key: str) -> str:
         """The name of a run's record, relative to the store."""
-        folders = [_folder(part) for part in (cell.algorithm, *cell.dataset.split("/"))]
-        return "/".join([RESULTS, *folders, f"{cell.variant}.seed{cell.seed}.{key}.json"])
+        return record_name(cell, key)
+
+    def names(self, cell: Cell, key: str) -> list[str]:
+        """The names that a run's record can have, the cell's own first: a row whose settings are
+        equal has the same key, and may be of the other variant."""
+        others = [v for v in get_args(Variant) if v != cell.variant]
+        variants = [cell.variant, *others]
+        return [record_name(cell.model_copy(update={"variant": v}), key) for v in variants]
 
     def path(self, cell: Cell, key: str) -> Path:
         """Where a run's record is.
@@ -107,7 +114,7 @@ class Store:
         """Where a job writes a run's policy: beside the record, or in the job's folder, from
         which `put` sends it where the store is not a folder."""
         if self.files.folder is None:
-            return self.unfinished(key) / "agent.pt"
+            return self.unfinished(key) / AGENT
         return self.files.folder / agent_name(self.name(cell, key))
 
     def unfinished(self, key: str) -> Path:
@@ -135,15 +142,21 @@ class Store:
 
     def get(self, cell: Cell, key: str) -> Result | Damaged | None:
         """A run's record, a note of its damage, or none."""
-        return self._find(self.name(cell, key))
+        best: Result | Damaged | None = None
+        for found in map(self._find, self.names(cell, key)):
+            if isinstance(found, Result) and found.status == "finished":
+                return found
+            if best is None or (isinstance(best, Damaged) and isinstance(found, Result)):
+                best = found
+        return best
 
     def _find(self, name: str) -> Result | Damaged | None:
         try:
-            content = self.files.read(name)
+            content: bytes | Exception = self.files.read(name)
         except FileNotFoundError:
             return None
         except ZooError as error:
-            return parse(error, self.files.full(name), name)
+            content = error
         return parse(content, self.files.full(name), name)
 
     def read(self, name: str) -> Result | Damaged:
@@ -153,9 +166,11 @@ class Store:
         return parse(gone, self.files.full(name), name) if found is None else found
 
     def read_all(self, names: Iterable[str]) -> Iterator[tuple[str, Result | Damaged]]:
-        """Many records in the order of their names; many at once where each costs a request."""
+        """Many records in the order of their names, without those that are gone; many at once where
+        each costs a request."""
         for name, content in self.files.read_all(names):
-            yield name, parse(content, self.files.full(name), name)
+            if not isinstance(content, FileNotFoundError):
+                yield name, parse(content, self.files.full(name), name)
 
     def damaged(self, name: str, reason: str) -> Damaged:
         """A name of the listing as a note of its damage."""
@@ -165,56 +180,111 @@ class Store:
         """Every record's file, in the order of the names, without opening any.
 
         Raises:
-            ZooError: there is no such store.
+            ZooError: there is no such store, or it cannot be listed now.
+        """
+        return self.survey()[0]
+
+    def survey(self) -> tuple[list[Listed], list[Damaged]]:
+        """Every record's file in the order of the names, without opening any, and what is known to
+        hold no record that could be read.
+
+        Raises:
+            ZooError: there is no such store, or it cannot be listed now.
         """
         self.check_exists()
-        return [listed for listed in self.files.list(RESULTS) if is_record(listed.name)]
+        files: list[Listed] = []
+        damaged: list[Damaged] = []
+        for file in self.files.list(RESULTS):
+            problem = file.problem or _problem(file)
+            if not is_record(file.name) and (problem is None or isinstance(problem, NotAFile)):
+                continue
+            if problem is None:
+                files.append(file)
+            else:
+                found = parse(problem, self.files.full(file.name), file.name)
+                assert isinstance(found, Damaged)
+                damaged.append(found)
+        return files, damaged
 
     def put(self, result: Result) -> Path | None:
-        """Writes a record, after its policy where that is still in the job's folder.
+        """Writes a record, and sends its policy where that is still in the job's folder.
 
-        A finished record is never replaced: where another runner has left one, that one stays. A
-        damaged file in its place is moved aside, never overwritten.
+        A finished record is never replaced: where another runner has left one, that one stays, with
+        its policy. A damaged file in its place is moved aside, never overwritten.
 
         Returns:
             The record's file, where the store is a folder.
 
         Raises:
-            Unwritable: it cannot be written.
+            Unwritable: it cannot be written, or what is in its place cannot be read now.
         """
         name = self.name(result.cell, result.key)
+        content = (result.model_dump_json(indent=1) + "\n").encode()
         agent = self.agent_path(result.cell, result.key)
         unsent = self.files.folder is None and result.failure is None and agent.exists()
-        content = result.model_dump_json(indent=1) + "\n"
-        self.add(name, content.encode(), agent if unsent else None)
+        if unsent:
+            write_atomically(self.unfinished(result.key) / PENDING, content)
+        self.add(name, content, agent if unsent else None)
         return None if self.files.folder is None else self.files.folder / name
 
     def add(self, name: str, content: bytes, agent: Path | None = None) -> bool:
         """Writes a record's content, by the rules of `put`.
 
+        The policy follows its record, so that the policy beside a record is its own, or there is
+        none yet.
+
         Args:
             name: The record's.
             content: The record as JSON.
-            agent: The policy that goes with it, which is sent first.
+            agent: The policy that goes with it.
 
         Returns:
-            Whether it was written; False where there is a finished record.
+            Whether the record is there; False where there is another finished one.
 
         Raises:
-            Unwritable: it cannot be written.
+            Unwritable: it cannot be written, or what is in its place cannot be read now.
         """
-        found = self._find(name)
-        if isinstance(found, Damaged):
-            self._set_aside(name)
-        elif found is not None and found.status == "finished":
-            return False
-        if agent is not None:
+        for _ in range(ATTEMPTS):
+            found = self._find(name)
+            if isinstance(found, Unreadable):
+                raise Unwritable(f"cannot write over {found.place}: {found.reason}")
+            if isinstance(found, Damaged):
+                self._set_aside(name)
+            if isinstance(found, Result):
+                if found.status == "failed":
+                    self.files.write(name, content)
+                break
+            # Another runner may be quicker; over a failed record of its, ours still goes.
+            if self.files.create(name, content):
+                break
+        # Not what was answered: a request that got no answer may have been carried out.
+        written = self._holds(name, content)
+        if written and agent is not None:
             self.files.send(agent, agent_name(name))
-        if isinstance(found, Result):
-            self.files.write(name, content)
-            return True
-        # Another runner may have been quicker; over a failed record of its, ours still goes.
-        return self.files.create(name, content) or self.add(name, content)
+        return written
+
+    def _holds(self, name: str, content: bytes) -> bool:
+        try:
+            return self.files.read(name) == content
+        except FileNotFoundError:
+            return False
+        except ZooError as error:
+            raise Unwritable(f"cannot read back {self.files.full(name)}: {error}") from error
+
+    def settle(self, key: str) -> None:
+        """Sends the policy of a record where this machine died between the two."""
+        folder = self.unfinished(key)
+        if self.files.folder is not None or not (folder / PENDING).exists():
+            return
+        with self.lock(key) as mine:
+            if not mine:
+                return
+            record, agent = read(folder / PENDING), folder / AGENT
+            if isinstance(record, Result) and agent.exists():
+                name = self.name(record.cell, record.key)
+                if self._holds(name, (folder / PENDING).read_bytes()):
+                    self.files.send(agent, agent_name(name))
+            self.clear(key)
 
     def _set_aside(self, name: str) -> None:
         aside, number = f"{name}.damaged", 1
@@ -229,9 +299,9 @@ class Store:
         Raises:
             ZooError: there is no such store.
         """
+        files, damaged = self.survey()
         results: list[Result] = []
-        damaged: list[Damaged] = []
-        for _, found in self.read_all(listed.name for listed in self.listing()):
+        for _, found in self.read_all(file.name for file in files):
             if isinstance(found, Result):
                 results.append(found)
             else:
@@ -243,39 +313,13 @@ class Store:
         if not self.files.exists():
             raise ZooError(f"no store at {self}; 'zoo leaderboard run' makes one")
 
-    def remember(self, track: str, planned: dict[str, Cell]) -> None:
-        """Adds what was asked for, by key, to the track's plan; a cell's newest key replaces its
-        older ones.
+    def remember(self, track: str, planned: Mapping[Cell, str]) -> None:
+        """Adds what was asked for, each cell with its key, to the track's plan; see `Plans.add`."""
+        self.plans.add(track, planned)
 
-        Raises:
-            Unwritable: it cannot be written.
-        """
-        wanted = set(planned.values())
-        with self._one_at_a_time():
-            kept = {key: cell for key, cell in self.planned(track).items() if cell not in wanted}
-            content = _CELLS.dump_json({**kept, **planned}, indent=1)
-            self.files.write(f"{PLANS}/{track}.json", content + b"\n")
-
-    @contextlib.contextmanager
-    def _one_at_a_time(self) -> Iterator[None]:
-        """Waits for the other writers of plans that share the scratch folder."""
-        self.scratch.mkdir(parents=True, exist_ok=True)
-        with (self.scratch / ".plans.lock").open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-
-    def planned(self, track: str) -> dict[str, Cell]:
-        """Every cell that was ever asked for on a track, by its newest key."""
-        try:
-            return _CELLS.validate_json(self.files.read(f"{PLANS}/{track}.json"))
-        except (OSError, ZooError, ValidationError):
-            # The plan only helps to name missing cells; the next run writes it anew.
-            return {}
-
-    def tracks(self) -> list[str]:
-        """The tracks that have a plan."""
-        names = [listed.name.removeprefix(f"{PLANS}/") for listed in self.files.list(PLANS)]
-        return [n.removesuffix(".json") for n in names if n[0] != "." and n.endswith(".json")]
+    def planned(self, track: str) -> dict[Cell, str]:
+        """Every cell that was ever asked for on a track, with its newest key; see `Plans.read`."""
+        return self.plans.read(track).keys
 
     @contextlib.contextmanager
     def lock(self, key: str) -> Iterator[bool]:
@@ -325,9 +369,15 @@ def _leave_locks() -> None:
 os.register_at_fork(after_in_child=_leave_locks)
 
 
-def _folder(name: str) -> str:
-    """A name as a folder's, which `unquote` undoes; none leads out of the store."""
-    return quote(name, safe="+@,:= ") if name.strip(".") else name.replace(".", "%2E") or "%"
+def _problem(file: Listed) -> ZooError | None:
+    """Why a file is no record, as far as its name and size tell."""
+    if file.size > LARGEST_RECORD:
+        return NotAFile(f"it has {file.size >> 20:,} MiB, more than any record")
+    try:
+        file.name.encode()
+    except UnicodeEncodeError:
+        return NotAFile("its name is not UTF-8")
+    return None
 
 
 def _same_file(handle: int, path: Path) -> bool:
