@@ -9,7 +9,7 @@ from zoo_leaderboard.board import index
 from zoo_leaderboard.board.index import location, summaries
 from zoo_leaderboard.board.summary import RunSummary, summarise
 from zoo_leaderboard.result import Measured
-from zoo_leaderboard.store import Store
+from zoo_leaderboard.store import Store, Unreadable
 
 
 @pytest.fixture
@@ -100,6 +100,138 @@ def test_an_index_that_is_no_database_or_of_another_version_is_made_anew(store, 
     reads.clear()
     assert summaries(store)[0] == expected
     assert len(reads) == 5
+
+
+def failing_once(store, monkeypatch, name, error):
+    """The first reading of a record raises."""
+    original, failed = store.files.read_all, []
+
+    def read_all(names):
+        for found, content in original(names):
+            first = found == name and not failed
+            failed.extend([found] if first else [])
+            yield found, (error if first else content)
+
+    monkeypatch.setattr(store.files, "read_all", read_all)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ZooError("503 Service Unavailable"),
+        TimeoutError("timed out"),
+        PermissionError(13, "Permission denied"),
+        OSError(5, "Input/output error"),
+        OSError(116, "Stale file handle"),
+    ],
+)
+def test_a_record_that_could_not_be_read_once_is_read_again(store, monkeypatch, error):
+    name = store.listing()[0].name
+    failing_once(store, monkeypatch, name, error)
+    found, (problem,) = summaries(store)
+    assert len(found) == 4
+    assert isinstance(problem, Unreadable)
+    assert problem.place == store.files.full(name)
+    found, problems = summaries(store)
+    assert (len(found), problems) == (5, [])
+
+
+def test_a_record_that_goes_while_it_is_read_is_not_there(store, monkeypatch):
+    name = store.listing()[0].name
+    failing_once(store, monkeypatch, name, FileNotFoundError(2, "No such file"))
+    found, problems = summaries(store)
+    assert (len(found), problems) == (4, [])
+
+
+def test_a_record_of_a_newer_schema_is_read_by_the_version_that_knows_it(store, monkeypatch):
+    path = store.put(synthetic("z", "a-v0", 0))
+    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 2'))
+    found, (problem,) = summaries(store)
+    assert len(found) == 5
+    assert "schema 2" in problem.reason
+    monkeypatch.setattr("zoo_leaderboard.store.records.SCHEMA", 2)
+    found, problems = summaries(store)
+    assert (len(found), problems) == (6, [])
+
+
+def spoiled(store, change):
+    """The index's file with its content changed."""
+    path = location(store)
+    content = bytearray(path.read_bytes())
+    change(content)
+    path.write_bytes(content)
+
+
+def middle(content):
+    content[len(content) // 3 :] = bytes(len(content) - len(content) // 3)
+
+
+def schema(content):
+    content[100:900] = b"\xff" * 800
+
+
+def row(statement):
+    def change(store):
+        database = sqlite3.connect(location(store))
+        database.execute(statement)
+        database.commit()
+        database.close()
+
+    return change
+
+
+DAMAGE = {
+    "middle": lambda store: spoiled(store, middle),
+    "schema": lambda store: spoiled(store, schema),
+    "empty": lambda store: location(store).write_bytes(b""),
+    "one byte": lambda store: location(store).write_bytes(b"S"),
+    "half": lambda store: os.truncate(location(store), location(store).stat().st_size // 2),
+    "place": row("UPDATE runs SET place = '{'"),
+    "score": row("UPDATE runs SET episode_return = 'many' WHERE seed = 1"),
+    "null": row("UPDATE runs SET key = NULL"),
+    "details": row("UPDATE runs SET details_json = '[1]' WHERE seed = 2"),
+    "table": row("DROP TABLE runs"),
+    "columns": row("ALTER TABLE runs DROP COLUMN act"),
+    "text": row("UPDATE runs SET act = CAST(x'ff' AS TEXT)"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_index_is_built_again(store, damage, reads):
+    expected = summaries(store)
+    DAMAGE[damage](store)
+    assert summaries(store) == expected
+    reads.clear()
+    assert summaries(store) == expected
+    assert reads == []
+
+
+def test_a_folder_in_the_place_of_the_index_is_left_alone(store):
+    location(store).mkdir(parents=True)
+    assert len(summaries(store)[0]) == 5
+    assert location(store).is_dir()
+
+
+def test_an_index_on_a_full_or_read_only_disk_lives_in_memory(store, monkeypatch):
+    expected = summaries(store)
+    before = location(store).read_bytes()
+
+    class Full(sqlite3.Connection):
+        def commit(self):
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
+
+    connect = sqlite3.connect
+
+    def full(place, **options):
+        options |= {} if place == ":memory:" else {"factory": Full}
+        return connect(place, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", full)
+    store.put(synthetic("z", "a-v0", 0))
+    assert len(summaries(store)[0]) == len(expected[0]) + 1
+    assert location(store).read_bytes() == before
 
 
 def test_a_locked_index_is_left_alone(store, monkeypatch):

@@ -1,9 +1,10 @@
 """A store's summaries, kept so that ten thousand records are read once and not for every table.
 
 The index is derived: a SQLite file in the zoo's cache, one line a record, with the size and the
-stamp that the record's file had when it was read. Only records that changed are read again. Where
-the file is damaged, locked, or of another version it is made anew; where it cannot be written the
-index lives in memory.
+stamp that the record's file had when it was read. Only records that changed are read again, and
+those that could not be read, since they may be sound by now. Where the file is damaged or of
+another version it is built from scratch; where it is locked or cannot be written, the index lives
+in memory.
 """
 
 from __future__ import annotations
@@ -11,52 +12,59 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from zoo_leaderboard.board.summary import RunSummary, summarise
+from zoo_leaderboard.board.summary import DECISIVE, RunSummary, summarise
 from zoo_leaderboard.datasets.home import zoo_home
-from zoo_leaderboard.result import Cell, ReferenceScores, Result
+from zoo_leaderboard.result import SCHEMA, Cell, ReferenceScores, Result
 from zoo_leaderboard.store import Damaged, Listed, Store
 
 WAIT_SECONDS = 20.0
 """For another process that writes the index; after it this one does without."""
 
 _FIELDS = tuple(f.name for f in fields(RunSummary))
-_COLUMNS = ("size", "stamp", "damage", *_FIELDS)
-VERSION = int(hashlib.sha256(repr((1, _COLUMNS)).encode()).hexdigest()[:7], 16)
-"""Of the columns; a file of another one is made anew. The first number is raised when a column
-changes its meaning."""
+_COLUMNS = ("size", "stamp", "checksum", *_FIELDS)
+VERSION = int(hashlib.sha256(repr((2, SCHEMA, DECISIVE, _COLUMNS)).encode()).hexdigest()[:7], 16)
+"""Of the columns and the records; a file of another one is built from scratch. The first number is
+raised when a column changes its meaning."""
+
+
+_ELSEWHERE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+"""Errors that are not the file's: another process writes it, or it cannot be written."""
 
 
 def summaries(store: Store) -> tuple[list[RunSummary], list[Damaged]]:
     """A summary of every record in the order of the names, and every file that cannot be read.
 
     Raises:
-        ZooError: there is no such store.
+        ZooError: there is no such store, or it cannot be listed now.
     """
-    listed = store.listing()
-    with _opened(store) as database:
-        known = {
-            name: (size, stamp)
-            for name, size, stamp in database.execute("SELECT name, size, stamp FROM runs")
-        }
-        changed = [f for f in listed if known.pop(f.name, None) != (f.size, f.stamp)]
-        database.executemany("DELETE FROM runs WHERE name = ?", [(name,) for name in known])
-        places = ", ".join("?" * len(_COLUMNS))
-        database.executemany(
-            f"INSERT OR REPLACE INTO runs VALUES ({places})",
-            (
-                _line(file, found)
-                for file, (_, found) in zip(
-                    changed, store.read_all(f.name for f in changed), strict=True
-                )
-            ),
-        )
-        database.commit()
-        return _read(database, store)
+    listed, damaged = store.survey()
+    path = location(store)
+    for _ in range(2):
+        try:
+            return _summaries(path, store, listed, damaged)
+        except OSError:
+            break
+        except (sqlite3.DatabaseError, ValueError) as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _ELSEWHERE:
+                break
+            _remove(path)
+    return _summaries(None, store, listed, damaged)
 
 
 def location(store: Store) -> Path:
@@ -65,61 +73,81 @@ def location(store: Store) -> Path:
     return zoo_home() / "cache" / "index" / f"{name}.sqlite"
 
 
-@contextlib.contextmanager
-def _opened(store: Store) -> Iterator[sqlite3.Connection]:
-    database = _usable(location(store)) or _usable(None)
-    assert database is not None
+def _remove(path: Path) -> None:
+    for part in (path.with_name(f"{path.name}-journal"), path):
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def _summaries(
+    path: Path | None, store: Store, listed: Sequence[Listed], damaged: Sequence[Damaged]
+) -> tuple[list[RunSummary], list[Damaged]]:
+    """`summaries` by an index in a file, or in memory if None.
+
+    Raises:
+        OSError: the file's folder cannot be made.
+        DatabaseError: the file is no database, cannot be written, or is being written.
+        ValueError: a line of it is damaged.
+    """
+    with contextlib.closing(_opened(path)) as database:
+        unread = list(_update(database, store, listed))
+        found = _read(database)
+        database.commit()
+    return found, sorted([*damaged, *unread], key=lambda problem: problem.place)
+
+
+def _opened(path: Path | None) -> sqlite3.Connection:
+    """A database with the present columns, which this process alone writes."""
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    database = sqlite3.connect(path or ":memory:", timeout=WAIT_SECONDS)
     try:
-        yield database
-    finally:
+        if database.execute("PRAGMA user_version").fetchone() != (VERSION,):
+            database.execute("DROP TABLE IF EXISTS runs")
+            database.execute(f"CREATE TABLE runs ({', '.join(_COLUMNS)}, PRIMARY KEY (name))")
+            database.execute(f"PRAGMA user_version = {VERSION}")
+        # Taken at once, so that a place that cannot be written shows here.
+        database.execute("BEGIN IMMEDIATE")
+    except BaseException:
         database.close()
+        raise
+    return database
 
 
-def _usable(path: Path | None) -> sqlite3.Connection | None:
-    """A database with the present columns; none where the file cannot serve."""
-    for attempt in range(2):
-        try:
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            database = sqlite3.connect(path or ":memory:", timeout=WAIT_SECONDS)
-            if database.execute("PRAGMA user_version").fetchone() != (VERSION,):
-                database.execute("DROP TABLE IF EXISTS runs")
-                columns = ", ".join(_COLUMNS)
-                database.execute(f"CREATE TABLE runs ({columns}, PRIMARY KEY (name))")
-                database.execute(f"PRAGMA user_version = {VERSION}")
-            # Taken at once, so that a place that cannot be written shows here.
-            database.execute("BEGIN IMMEDIATE")
-            return database
-        except (OSError, sqlite3.OperationalError):
-            # It cannot be written, or another process fills it at this moment.
-            return None
-        except sqlite3.DatabaseError:
-            if path is None or attempt:
-                return None
-            with contextlib.suppress(OSError):
-                path.unlink()
-    return None
+def _update(
+    database: sqlite3.Connection, store: Store, listed: Sequence[Listed]
+) -> Iterator[Damaged]:
+    """Reads the records that changed, and gives those that cannot be read."""
+    known = {
+        name: (size, stamp)
+        for name, size, stamp in database.execute("SELECT name, size, stamp FROM runs")
+    }
+    changed = {f.name: f for f in listed if known.pop(f.name, None) != (f.size, f.stamp)}
+    gone = [(name,) for name in (*known, *changed)]
+    database.executemany("DELETE FROM runs WHERE name = ?", gone)
+    places = ", ".join("?" * len(_COLUMNS))
+    for name, found in store.read_all(changed):
+        if isinstance(found, Damaged):
+            yield found
+        else:
+            line = _line(changed[name], found)
+            database.execute(f"INSERT OR REPLACE INTO runs VALUES ({places})", line)
 
 
-def _line(file: Listed, found: Result | Damaged) -> tuple[Any, ...]:
-    values: dict[str, Any] = {**file._asdict()}
-    if isinstance(found, Damaged):
-        values["damage"] = found.reason
-    else:
-        summary = summarise(found, file.name)
-        values |= {field: getattr(summary, field) for field in _FIELDS}
-        values["place"] = summary.place.model_dump_json()
-        values["reference"] = summary.reference and summary.reference.model_dump_json()
-    return tuple(values.get(column) for column in _COLUMNS)
+def _line(file: Listed, found: Result) -> tuple[Any, ...]:
+    summary = summarise(found, file.name)
+    values = {field: getattr(summary, field) for field in _FIELDS}
+    values["place"] = summary.place.model_dump_json()
+    values["reference"] = summary.reference and summary.reference.model_dump_json()
+    values["external"] = int(summary.external)
+    return (file.size, file.stamp, _checksum(values.values()), *values.values())
 
 
-def _read(database: sqlite3.Connection, store: Store) -> tuple[list[RunSummary], list[Damaged]]:
-    damaged = [
-        store.damaged(name, reason)
-        for name, reason in database.execute(
-            "SELECT name, damage FROM runs WHERE damage IS NOT NULL ORDER BY name"
-        )
-    ]
+def _checksum(values: Iterable[Any]) -> int:
+    return zlib.crc32(repr([*values]).encode())
+
+
+def _read(database: sqlite3.Connection) -> list[RunSummary]:
     # What is the same in many lines is held once.
     references: dict[str | None, ReferenceScores | None] = {None: None}
     places: dict[str, Cell] = {}
@@ -127,11 +155,10 @@ def _read(database: sqlite3.Connection, store: Store) -> tuple[list[RunSummary],
     at = {name: _FIELDS.index(name) for name in ("place", "reference", "external", *_REPEATED)}
     repeated = [at[name] for name in _REPEATED]
     found: list[RunSummary] = []
-    lines = database.execute(
-        f"SELECT {', '.join(_FIELDS)} FROM runs WHERE damage IS NULL ORDER BY name"
-    )
-    for line in lines:
-        values = list(line)
+    lines = database.execute(f"SELECT checksum, {', '.join(_FIELDS)} FROM runs ORDER BY name")
+    for checksum, *values in lines:
+        if checksum != _checksum(values):
+            raise ValueError("a line of the index is damaged")
         reference, place = values[at["reference"]], values[at["place"]]
         if reference not in references:
             references[reference] = ReferenceScores.model_validate_json(reference)
@@ -142,7 +169,8 @@ def _read(database: sqlite3.Connection, store: Store) -> tuple[list[RunSummary],
         for i in repeated:
             values[i] = strings.setdefault(values[i], values[i])
         found.append(RunSummary(*values))
-    return found, damaged
+    return found
 
 
-_REPEATED = ("track", "status", "act", "conditions", "finished_at", "reason", "alarm")
+_REPEATED = ("track", "status", "act", "conditions", "finished_at", "reason", "alarm", "software")
+"""Columns whose values are often the same in many lines."""

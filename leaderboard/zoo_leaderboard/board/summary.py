@@ -6,26 +6,31 @@ read on request.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field
 
 from zoo_leaderboard.fingerprint import digest
-from zoo_leaderboard.result import Cell, Evaluation, Record, ReferenceScores, Result
+from zoo_leaderboard.result import Cell, Evaluation, Record, ReferenceScores, Result, RunId
 from zoo_leaderboard.stats import mean
 
 LAST_EVALUATIONS = 3
 """How many of the last evaluations `RunSummary.last` covers."""
 
 
+DECISIVE = ("torch", "gymnasium", "gymnasium-robotics", "mujoco")
+"""The software whose version can change a score, and whose differences within a cell are named."""
+
+
 class Details(Record):
     """The part of a summary that statistics do not need."""
 
     curve: tuple[tuple[int, float], ...] = ()
-    """(step, score) of every evaluation of the headline act."""
+    """(step, value) of every evaluation of the headline act."""
     acts: dict[str, float] = Field(default_factory=dict)
-    """The score at the last step of every named act, the headline first."""
+    """The value at the last step of every named act, the headline first."""
     metrics: dict[str, dict[str, float]] = Field(default_factory=dict)
     """The training's last metrics by stage and name."""
     diagnostics: dict[str, float] = Field(default_factory=dict)
@@ -33,10 +38,20 @@ class Details(Record):
     machine: dict[str, str] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
 
+    def scored(self, score: Callable[[float], float]) -> Details:
+        """With scores in the place of mean returns."""
+        curve = tuple((step, score(value)) for step, value in self.curve)
+        acts = {act: score(value) for act, value in self.acts.items()}
+        return self.model_copy(update={"curve": curve, "acts": acts})
+
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One finished or failed run."""
+    """One finished or failed run.
+
+    It holds mean returns. They become scores by `reference`, so that a board can put all runs of a
+    dataset on one scale, whatever reference scores their records have.
+    """
 
     key: str
     track: str
@@ -53,15 +68,16 @@ class RunSummary:
     finished_at: str
     name: str
     """The record's place in the store."""
-    score: float | None = None
-    """Of the last checkpoint: normalised, or the raw return without reference scores."""
-    last: float | None = None
-    """The mean score of the last three evaluations after the one before training."""
-    best: float | None = None
-    """The best evaluation's: what choosing the checkpoint by its score would have shown."""
     episode_return: float | None = None
-    """The mean raw return of the last evaluation."""
+    """The mean return of the last evaluation of a finished run."""
+    late_return: float | None = None
+    """The mean of those of the last three evaluations after the one before training."""
+    lowest_return: float | None = None
+    """The lowest of all evaluations' mean returns."""
+    highest_return: float | None = None
+    """The highest one."""
     reference: ReferenceScores | None = None
+    """The record's own, or the one of the column that a board shows the run in."""
     external: bool = False
     failure_kind: str = ""
     reason: str = ""
@@ -82,15 +98,44 @@ class RunSummary:
     """Training runs on the dataset that the search for the settings spent; none where unknown."""
     updates_per_second: float | None = None
     """Training steps a second, without evaluations."""
+    software: str = ""
+    """Versions of `DECISIVE`, such as `torch 2.13.0, gymnasium 1.2.2`."""
     other_acts: int = 0
     """How many ways of acting but the headline were evaluated at the last step."""
     details_json: str = "{}"
-    """`Details` as JSON."""
+    """`Details` as JSON, with mean returns."""
+
+    def scored(self, mean_return: float) -> float:
+        """A mean return as a score; as it is without reference scores."""
+        return mean_return if self.reference is None else self.reference.normalized(mean_return)
+
+    @property
+    def score(self) -> float | None:
+        """Of the last checkpoint: normalised, or the mean return without reference scores."""
+        return None if self.episode_return is None else self.scored(self.episode_return)
+
+    @property
+    def last(self) -> float | None:
+        """The mean score of the last three evaluations after the one before training."""
+        return None if self.late_return is None else self.scored(self.late_return)
+
+    @property
+    def best(self) -> float | None:
+        """The best evaluation's score: what choosing the checkpoint by it would have shown."""
+        if self.lowest_return is None or self.highest_return is None:
+            return None
+        # A reference can rank low returns above high ones.
+        return max(self.scored(self.lowest_return), self.scored(self.highest_return))
 
     @property
     def details(self) -> Details:
-        """The rest, read from its JSON."""
-        return Details.model_validate_json(self.details_json)
+        """The rest, read from its JSON, with scores."""
+        return Details.model_validate_json(self.details_json).scored(self.scored)
+
+    @property
+    def id(self) -> RunId:
+        """Which run it is."""
+        return RunId(self.place.algorithm, self.place.dataset, self.seed, self.key)
 
     @property
     def cell(self) -> Cell:
@@ -141,17 +186,18 @@ def summarise(result: Result, name: str = "") -> RunSummary:
         name: Its place in the store.
     """
     finished = result.status == "finished"
-    curve = result.curve()
-    trained = [score for step, score in curve if step > 0]
+    curve = [(e.step, e.mean_return) for e in result.evaluations if e.act == result.act]
+    returns = [value for _, value in curve]
+    trained = [value for step, value in curve if step > 0]
+    final = returns[-1] if returns else _return_of(result)
     details = Details(
         curve=tuple(curve),
-        acts={e.act: result.scored(e) for e in _last_of_each_act(result)},
+        acts={e.act: e.mean_return for e in _last_of_each_act(result)},
         metrics={measured.stage: measured.metrics for measured in result.last_metrics},
         machine=result.machine,
         diagnostics=result.diagnostics[-1].values if result.diagnostics else {},
         versions=result.versions,
     )
-    final = [e for e in result.evaluations if e.act == result.act]
     return RunSummary(
         key=result.key,
         track=result.track,
@@ -163,10 +209,10 @@ def summarise(result: Result, name: str = "") -> RunSummary:
         total_steps=result.total_steps,
         finished_at=result.times.finished_at,
         name=name,
-        score=result.score,
-        last=mean(trained[-LAST_EVALUATIONS:]) if finished and trained else None,
-        best=max(score for _, score in curve) if finished and curve else None,
-        episode_return=final[-1].mean_return if finished and final else None,
+        episode_return=final if finished else None,
+        late_return=mean(trained[-LAST_EVALUATIONS:]) if finished and trained else None,
+        lowest_return=min(returns) if finished and returns else None,
+        highest_return=max(returns) if finished and returns else None,
         reference=result.reference,
         external=result.external,
         failure_kind=result.failure.kind if result.failure else "",
@@ -181,6 +227,7 @@ def summarise(result: Result, name: str = "") -> RunSummary:
         peak_device_memory=result.peak_device_memory,
         tuning_evaluations=result.tuning_evaluations,
         updates_per_second=result.updates_per_second,
+        software=", ".join(f"{n} {result.versions[n]}" for n in DECISIVE if n in result.versions),
         other_acts=len(details.acts.keys() - {result.act}),
         details_json=details.model_dump_json(),
     )
@@ -189,6 +236,14 @@ def summarise(result: Result, name: str = "") -> RunSummary:
 def conditions(result: Result) -> str:
     """The hash of everything that decides a run but its seed."""
     return digest(result.ingredients.model_dump(mode="json", exclude={"seed"}))
+
+
+def _return_of(result: Result) -> float | None:
+    """The mean return of a record that has a score and no evaluation."""
+    if result.score is None or result.reference is None:
+        return result.score
+    low, high = result.reference.min, result.reference.max
+    return low + result.score / 100.0 * (high - low)
 
 
 def _last_of_each_act(result: Result) -> list[Evaluation]:
