@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 from pydantic import Field
 
@@ -21,10 +21,11 @@ from zoo_leaderboard import datasets
 from zoo_leaderboard.datasets import embedded, expression
 from zoo_leaderboard.datasets.locate import local_ids
 from zoo_leaderboard.fingerprint import canonical, digest_of_text, sources
-from zoo_leaderboard.result import Cell, Ingredients, Protocol, Record, Result
+from zoo_leaderboard.result import Cell, Ingredients, Protocol, Record, RunId, Variant
+from zoo_leaderboard.store.files import one_line
 from zoo_leaderboard.track import Track, Values
 
-Variant = Literal["default", "tuned"]
+T = TypeVar("T")
 Tell = Callable[[str], None]
 """Takes a line for the user."""
 
@@ -46,6 +47,11 @@ class Job(Record):
     threads: int = 1
     trackers: tuple[str, ...] = ()
     """The names of those that take its curves."""
+
+    @property
+    def run(self) -> RunId:
+        """What it runs: the same for cells of rows with equal settings."""
+        return self.cell.run(self.key)
 
     def recipe(self, registry: Registry | None = None) -> Recipe:
         """The algorithm as this job runs it."""
@@ -98,6 +104,7 @@ class Planner:
         self._datasets: dict[str, datasets.Dataset] = {}
         self._jobs: dict[tuple[str, str, str, int], tuple[Job, str]] = {}
         self._here: set[str] | None = None
+        self._unreadable: set[str] = set()
 
     def dataset(self, name: str) -> datasets.Dataset:
         """The dataset of an id or expression, built or fetched where needed.
@@ -120,6 +127,19 @@ class Planner:
             return all(term.id in self._here for term in expression.parse(name).terms)
         except ZooError:
             return False
+
+    def of_local(self, name: str, ask: Callable[[datasets.Dataset], T]) -> T | None:
+        """What a dataset on this machine says; None where it is not here, or cannot be read, which
+        is reported once."""
+        if name in self._unreadable or not self.at_hand(name):
+            return None
+        try:
+            return ask(self.dataset(name))
+        except Exception as error:
+            # Whatever damaged files raise: one of them must not stop the others.
+            self._unreadable.add(name)
+            self.tell(f"{name} cannot be read, and its results are not checked: {one_line(error)}")
+            return None
 
     def resolved(self, cell: Cell) -> tuple[Recipe, dict[str, str]]:
         """The recipe of a cell and the hashes of its code.
@@ -331,19 +351,23 @@ def _obtainable(planner: Planner) -> list[str]:
     return found
 
 
-def why_stale(result: Result, planner: Planner) -> str:
+def why_stale(was: Ingredients, cell: Cell, planner: Planner) -> str:
     """What changed since a result was made, in a few words; empty where it still holds.
 
     Only what can be checked here counts: of an algorithm that is not installed, or a dataset that
-    is not at hand, nothing is said.
+    is not on this machine or cannot be read, nothing is said.
+
+    Args:
+        was: What the result was made from.
+        cell: Where it stands.
+        planner: Knows the track and the installed code.
     """
-    if result.cell.algorithm not in planner.registry.algorithms:
+    if cell.algorithm not in planner.registry.algorithms:
         return ""
     try:
-        recipe, code = planner.resolved(result.cell)
+        recipe, code = planner.resolved(cell)
     except ZooError as error:
         return str(error)
-    was = result.ingredients
     now = was.model_copy(
         update={
             "sources": code,
@@ -352,11 +376,14 @@ def why_stale(result: Result, planner: Planner) -> str:
             "protocol": planner.track.protocol,
         }
     )
-    if planner.at_hand(result.cell.dataset):
-        dataset = planner.dataset(result.cell.dataset)
-        update = {"dataset_digest": dataset.data.digest, "environment": environment_of(dataset)}
-        now = now.model_copy(update=update)
-    return "; ".join(was.differences(now))
+    dataset = planner.of_local(
+        cell.dataset,
+        lambda found: {
+            "dataset_digest": found.data.digest,
+            "environment": environment_of(found),
+        },
+    )
+    return "; ".join(was.differences(now.model_copy(update=dataset or {})))
 
 
 def environment_of(dataset: datasets.Dataset) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo_core import registry
-from zoo_leaderboard.planning import Tell, Variant, plan
+from zoo_leaderboard.planning import Tell, plan
+from zoo_leaderboard.result import Variant
 from zoo_leaderboard.reviewing import Planned, review
 from zoo_leaderboard.running.limits import RETRIES, UNLIMITED, Limits
 from zoo_leaderboard.running.memory import parse_size
@@ -50,7 +51,10 @@ def prepare(
         tell=tell,
     )
     jobs = [job.model_copy(update=told) for job in jobs]
-    return review(jobs, store if isinstance(store, Store) else Store(store))
+    store = store if isinstance(store, Store) else Store(store)
+    for problem in store.plans.read(loaded.name).damaged:
+        tell(str(problem))
+    return review(jobs, store)
 
 
 def carry_out(
@@ -71,7 +75,7 @@ def carry_out(
     store.check_shared()
     store.check_writable()
     for track in {p.job.track for p in planned}:
-        store.remember(track, {p.job.key: p.job.cell for p in planned if p.job.track == track})
+        store.remember(track, {p.job.cell: p.job.key for p in planned if p.job.track == track})
     return run_planned(
         planned,
         store,

@@ -9,8 +9,8 @@ from typing import Literal
 from zoo_leaderboard.board.index import summaries
 from zoo_leaderboard.board.summary import RunSummary
 from zoo_leaderboard.planning import Job
-from zoo_leaderboard.result import Result
-from zoo_leaderboard.store import Store
+from zoo_leaderboard.result import Result, RunId
+from zoo_leaderboard.store import Damaged, Store, Unreadable
 
 OUTSIDE = frozenset({"killed", "disk"})
 """Kinds of failures whose cause is outside of the job, so that the next run makes it again."""
@@ -21,11 +21,19 @@ class Planned:
     """A job and what the store has of it."""
 
     job: Job
-    state: Literal["finished", "failed", "damaged", "missing"]
+    state: Literal["finished", "failed", "damaged", "unreadable", "missing"]
     note: str = ""
     """The reason of a failure or damage; what changed since a stale result."""
     retry: bool = False
     """Whether a failed job failed for a cause outside of it, so that it is run again."""
+
+
+def each_run(planned: Iterable[Planned]) -> list[Planned]:
+    """The first job of each run: cells of rows with equal settings share one."""
+    first: dict[RunId, Planned] = {}
+    for item in planned:
+        first.setdefault(item.job.run, item)
+    return list(first.values())
 
 
 def review(jobs: Iterable[Job], store: Store) -> list[Planned]:
@@ -40,22 +48,31 @@ class _Kept:
     def __init__(self, store: Store) -> None:
         self.store = store
         runs, damaged = summaries(store) if store.files.exists() else ([], [])
-        self.runs = {run.key: run for run in runs}
-        self.damaged = {problem.key: problem for problem in damaged}
+        # Of two records of one run the finished one counts.
+        self.runs = {run.id: run for run in sorted(runs, key=lambda run: run.status == "finished")}
+        self.damaged = {problem.place: problem for problem in damaged}
         self.of_cell: dict[tuple[str, str, int], RunSummary] = {}
         for run in sorted(runs, key=lambda run: run.finished_at):
             self.of_cell[run.place.row, run.place.dataset, run.seed] = run
         self._changed: dict[tuple[str, str, str], str] = {}
 
     def review(self, job: Job) -> Planned:
-        run = self.runs.get(job.key)
-        if job.key in self.damaged:
-            return Planned(job, "damaged", str(self.damaged[job.key]))
+        run = self.runs.get(job.run)
         if run is None:
+            problem = self._damage(job)
+            if problem is not None:
+                unread = isinstance(problem, Unreadable)
+                return Planned(job, "unreadable" if unread else "damaged", str(problem))
             return Planned(job, "missing", self._note(job))
         if run.status == "failed":
             return Planned(job, "failed", run.reason, run.failure_kind in OUTSIDE)
         return Planned(job, "finished")
+
+    def _damage(self, job: Job) -> Damaged | None:
+        """What is wrong with the job's record, where it has one."""
+        names = self.store.names(job.cell, job.key) if self.damaged else []
+        places = map(self.store.files.full, names)
+        return next((self.damaged[place] for place in places if place in self.damaged), None)
 
     def _note(self, job: Job) -> str:
         """Why a job without a result is not simply new: what is stale, or where it goes on."""

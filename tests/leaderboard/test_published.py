@@ -70,7 +70,7 @@ def board(tmp_path, *results, planned=()):
     store.root.mkdir()
     for result in results:
         store.put(result)
-    store.remember("demo", {str(i): cell for i, cell in enumerate(planned)})
+    store.remember("demo", {cell: str(i) for i, cell in enumerate(planned)})
     return load(store, TRACK, check=False)
 
 

@@ -223,7 +223,7 @@ def test_a_node_that_does_not_see_the_store_says_so(world, monkeypatch):
     store = Store(world / "runs")
     with pytest.raises(ZooError, match="does not see the store"):
         engine._check_seen(store, job)
-    store.remember("spread", {job.key: job.cell})
+    store.remember("spread", {job.cell: job.key})
     engine._check_seen(store, job)
     engine._check_seen(Store("memory://elsewhere"), job)
 

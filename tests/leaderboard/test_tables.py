@@ -83,7 +83,7 @@ def test_missing_failed_and_damaged_cells_are_marked(tmp_path):
     store.put(synthetic("bad", "a-v0", 1, failure="ValueError: no <b>bold</b> | bars"))
     store.put(synthetic("bad", "a-v0", 2)).write_text("{")
     cells = [Cell(algorithm=n, dataset="b/c-v1", seed=0) for n in ("bad", "late")]
-    store.remember("demo", {str(i): cell for i, cell in enumerate(cells)})
+    store.remember("demo", {cell: str(i) for i, cell in enumerate(cells)})
     found = load(store, TRACK, check=False)
     text = found.table()
     assert "50.0 (1 of 3), failed \\[1\\], damaged \\[2\\]" in line_of(text, "bad")

@@ -55,7 +55,9 @@ def compare(
     Raises:
         ZooError: no such store or track, or no finished run in either.
     """
-    first, second = load(a, track, check=False), load(b, track, check=False)
+    first = load(a, track, check=False)
+    # On one scale, whatever reference scores were known to either.
+    second = load(b, track, check=False, references=first.references)
     places = [
         (row.label, dataset)
         for board in (first, second)

@@ -16,7 +16,7 @@ from zoo_leaderboard.board.board import Board
 from zoo_leaderboard.board.loading import load
 from zoo_leaderboard.board.summary import RunSummary
 from zoo_leaderboard.planning import Job, Planner
-from zoo_leaderboard.result import Result
+from zoo_leaderboard.result import Cell, Result
 from zoo_leaderboard.reviewing import review
 from zoo_leaderboard.running.execution import machine, versions
 from zoo_leaderboard.running.progress import Display
@@ -79,26 +79,27 @@ def verify(
         ZooError: no finished run that holds.
     """
     board = load(store, track, registry=registry)
-    held = sorted(board.runs, key=lambda run: run.name)
+    # A run that stands in several rows is made again once.
+    held = sorted({run.name: run for run in board.runs}.values(), key=lambda run: run.name)
     if not held:
         raise ZooError(f"track '{board.track.name}' has no finished run of the present code")
     chosen = random.Random(seed).sample(held, min(sample, len(held)))
     planner = Planner(board.track, registry)
-    records = {run.key: board.record(run) for run in chosen}
-    jobs = [_job(planner, records[run.key]) for run in chosen]
+    records = {run.name: board.record(run) for run in chosen}
+    jobs = [_job(planner, run.cell, records[run.name]) for run in chosen]
     with tempfile.TemporaryDirectory(prefix="zoo-verify-") as folder:
         second = Store(Path(folder))
         run_planned(review(jobs, second), second, display or Display(), workers=workers)
         return [
-            _checked(board, run, records[run.key], second.get(job.cell, job.key))
+            _checked(board, run, records[run.name], second.get(job.cell, job.key))
             for run, job in zip(chosen, jobs, strict=True)
         ]
 
 
-def _job(planner: Planner, record: Result) -> Job:
+def _job(planner: Planner, cell: Cell, record: Result) -> Job:
     device = record.machine.get("device", "cpu")
     threads = int(record.machine.get("threads", "1"))
-    return planner.job(record.cell, device, threads)
+    return planner.job(cell, device, threads)
 
 
 def _checked(board: Board, run: RunSummary, first: Result, second: object) -> Checked:

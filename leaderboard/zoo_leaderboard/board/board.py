@@ -63,6 +63,8 @@ class Board:
     """Every unreadable file of the store."""
     store: Store
     """Where the records are."""
+    notes: list[str] = field(default_factory=list)
+    """What must be known of how the runs were chosen and scored, in lines."""
     _improvements: dict[tuple[str, str], Interval] = field(default_factory=dict, repr=False)
 
     @property

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from zoo_core.registry import Registry
 from zoo_leaderboard.board.board import Board
+from zoo_leaderboard.board.conditions import Conditions
 from zoo_leaderboard.board.index import summaries
+from zoo_leaderboard.board.references import References, column_references
 from zoo_leaderboard.board.rows import Entry, Row
 from zoo_leaderboard.board.summary import RunSummary
-from zoo_leaderboard.planning import Planner, why_stale
-from zoo_leaderboard.result import Cell, ReferenceScores
+from zoo_leaderboard.planning import Planner
+from zoo_leaderboard.result import Cell, ReferenceScores, RunId
 from zoo_leaderboard.store import Damaged, Store
 from zoo_leaderboard.track import Track, load_track
 
@@ -21,6 +26,7 @@ def load(
     *,
     registry: Registry | None = None,
     check: bool = True,
+    references: References | None = None,
 ) -> Board:
     """The leaderboard of a track from a store's files.
 
@@ -29,47 +35,81 @@ def load(
         track: A track, its name, or the path of its file.
         registry: What is registered; none for the installed plugins.
         check: Whether results are compared with the installed code, to mark stale ones.
+        references: Reference scores by dataset, which come before the datasets' own.
 
     Raises:
-        ZooError: no such store or track.
+        ZooError: no such store or track, or one that cannot be read now.
     """
     store = store if isinstance(store, Store) else Store(store)
     track = track if isinstance(track, Track) else load_track(track)
+    told: list[str] = []
+    planner = Planner(track, registry, told.append)
     found, damaged = summaries(store)
-    planned = store.planned(track.name)
-    runs = [run for run in found if run.track == track.name or run.key in planned]
-    staleness = _Staleness(store, Planner(track, registry)) if check else None
-    builder = _Builder(track, planned, store)
-    # Oldest first: of two stale results of a cell the newer one is shown.
-    for run in sorted(runs, key=lambda run: run.finished_at):
-        builder.add(run, staleness.why(run) if staleness else "")
+    plan = store.plans.read(track.name)
+    entries = _entries(found, track, plan.keys)
+    runs = [run for entry in entries.values() for run in entry]
+    scales = column_references(runs, planner, references or {})
+    builder = _Builder(track, plan.keys, store, scales.of)
+    conditions = Conditions(store, planner if check else None, plan.keys)
+    for entry in entries.values():
+        for run, stale in conditions.judged(entry):
+            builder.add(run, stale)
     for problem in damaged:
         builder.add_damaged(problem)
-    return builder.board(damaged)
+    board = builder.board([*plan.damaged, *damaged])
+    board.notes = [*scales.notes(), *dict.fromkeys(told)]
+    return board
 
 
-class _Staleness:
-    """What changed since runs were made, asked once for all runs of the same conditions."""
+def _entries(
+    runs: Iterable[RunSummary], track: Track, planned: Mapping[Cell, str]
+) -> dict[tuple[str, str], list[RunSummary]]:
+    """The runs of a track by row and dataset, each run once in an entry.
 
-    def __init__(self, store: Store, planner: Planner) -> None:
-        self.store, self.planner = store, planner
-        self._known: dict[tuple[str, str, str], str] = {}
+    A run of the track is in its own cell. Any run, also one of another track, is in every cell that
+    was planned with its key: rows with equal settings share it.
+    """
+    cells: defaultdict[RunId, list[Cell]] = defaultdict(list)
+    for cell, key in planned.items():
+        cells[cell.run(key)].append(cell)
+    entries: defaultdict[tuple[str, str], dict[RunId, RunSummary]] = defaultdict(dict)
+    labels: dict[int, str] = {}
+    places: dict[tuple[str, str], Cell] = {}
+    shared: list[RunSummary] = []
+    for run in runs:
+        own = labels.get(id(run.place)) or labels.setdefault(id(run.place), run.place.row)
+        asked = cells.get(run.id, [])
+        if run.track == track.name or any(cell.row == own for cell in asked):
+            _keep(entries[own, run.place.dataset], run)
+        for cell in asked:
+            if cell.row != own:
+                place = places.setdefault(
+                    (cell.row, cell.dataset), cell.model_copy(update={"seed": 0})
+                )
+                shared.append(replace(run, place=place))
+    for run in shared:
+        _keep(entries[run.place.row, run.place.dataset], run)
+    return {place: list(kept.values()) for place, kept in entries.items()}
 
-    def why(self, run: RunSummary) -> str:
-        """`planning.why_stale` of the run's record."""
-        key = run.place.row, run.place.dataset, run.conditions
-        if key not in self._known:
-            record = self.store.read(run.name)
-            stale = str(record) if isinstance(record, Damaged) else why_stale(record, self.planner)
-            self._known[key] = stale
-        return self._known[key]
+
+def _keep(entry: dict[RunId, RunSummary], run: RunSummary) -> None:
+    """Adds a run to its entry; of two records of one run the first finished one stays."""
+    before = entry.get(run.id)
+    if before is None or (before.status == "failed" and run.status == "finished"):
+        entry[run.id] = run
 
 
 class _Builder:
-    def __init__(self, track: Track, planned: dict[str, Cell], store: Store) -> None:
+    def __init__(
+        self,
+        track: Track,
+        planned: Mapping[Cell, str],
+        store: Store,
+        references: dict[str, ReferenceScores | None],
+    ) -> None:
         self.track, self.planned, self.store = track, planned, store
+        self.references = references
         self.rows: dict[str, Row] = {}
-        self.references: dict[str, ReferenceScores | None] = {}
         self._of: dict[int, Entry] = {}
 
     def of(self, place: Cell) -> Entry:
@@ -95,21 +135,34 @@ class _Builder:
             else:
                 entry.missing.add(seed)
             return
+        reference = self.references[run.place.dataset]
+        if run.reference != reference:
+            run = replace(run, reference=reference)
         if stale:
             entry.stale[seed] = run, stale
-            return
-        entry.finished[seed] = run
-        self.references[run.place.dataset] = run.reference
+        else:
+            entry.finished[seed] = run
 
     def add_damaged(self, problem: Damaged) -> None:
-        cell = self.planned.get(problem.key, problem.cell)
-        if cell is not None and cell.algorithm and cell.dataset:
-            known = problem.key in self.planned or cell.row in self.rows
-            if known or cell.dataset in self.track.dataset_ids():
-                self.entry(cell).damaged[cell.seed] = str(problem)
+        for cell in self._cells(problem):
+            self.entry(cell).damaged[cell.seed] = str(problem)
+
+    def _cells(self, problem: Damaged) -> list[Cell]:
+        """The cells that a damaged file is about: what was planned with its key, else what its
+        place says."""
+        told = problem.cell
+        if told is None:
+            return [cell for cell, key in self.planned.items() if key == problem.key]
+        planned = [
+            cell
+            for cell, key in self.planned.items()
+            if key == problem.key and cell.algorithm == told.algorithm and cell.seed == told.seed
+        ]
+        known = told.row in self.rows or told.dataset in self.track.dataset_ids()
+        return planned or ([told] if known and told.algorithm and told.dataset else [])
 
     def board(self, damaged: list[Damaged]) -> Board:
-        for cell in self.planned.values():
+        for cell in self.planned:
             self.entry(cell).missing.add(cell.seed)
         for row in self.rows.values():
             for entry in row.entries.values():
@@ -127,10 +180,6 @@ class _Builder:
         order = self.track.dataset_ids()
         used = {dataset for row in self.rows.values() for dataset in row.entries}
         datasets = [d for d in order if d in used] + sorted(used - set(order))
-        for row in self.rows.values():
-            for entry in row.entries.values():
-                for run, _ in entry.stale.values():
-                    self.references.setdefault(run.place.dataset, run.reference)
         rows = list(self.rows.values())
         board = Board(self.track, rows, datasets, self.references, damaged, self.store)
         board.rows = board.ranked()

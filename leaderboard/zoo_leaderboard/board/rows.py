@@ -48,6 +48,23 @@ class Entry:
         """The finished runs in the order of their seeds."""
         return [self.finished[seed] for seed in sorted(self.finished)]
 
+    @property
+    def versions_note(self) -> str:
+        """Which seeds were made with which software, where that differs; else empty."""
+        seeds: dict[str, list[str]] = {}
+        for run in self.runs:
+            if run.software:
+                seeds.setdefault(run.software, []).append(str(run.seed))
+        if len(seeds) < 2:
+            return ""
+        common = set.intersection(*(set(software.split(", ")) for software in seeds))
+        groups = []
+        for software, own in seeds.items():
+            different = [name for name in software.split(", ") if name not in common]
+            seed = "seed" if len(own) == 1 else "seeds"
+            groups.append(f"{', '.join(different) or 'none'} ({seed} {', '.join(own)})")
+        return f"versions differ: {'; '.join(groups)}"
+
     @cached_property
     def scores(self) -> list[float]:
         """The finished runs' scores in the order of their seeds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,9 +132,9 @@ def run_command(
     jobs = to_run(planned, retry_failed)
     print_line(_plan_line(planned, len(jobs)))
     if dry_run:
-        chosen = {job.key for job in jobs}
+        chosen = {job.run for job in jobs}
         for item in planned:
-            state = "to run" if item.job.key in chosen else item.state
+            state = "to run" if item.job.run in chosen else item.state
             note = f"  ({item.note})" if item.note else ""
             print_line(f"  {state:8}  {item.job.cell}, {item.job.total_steps} steps{note}")
         return
@@ -169,11 +170,19 @@ def _ray(engine: str, address: str | None, cpus: float | None, gpus: float | Non
 
 
 def _plan_line(planned: Sequence[Planned], jobs: int) -> str:
-    counts = {state: sum(p.state == state for p in planned) for state in ("finished", "failed")}
-    damaged = sum(p.state == "damaged" for p in planned)
-    stale = sum("stale result" in p.note for p in planned)
-    text = f"{len(planned)} runs: {counts['finished']} finished, {jobs} to run"
-    for count, what in ((counts["failed"], "failed"), (damaged, "damaged"), (stale, "stale")):
+    from zoo_leaderboard.reviewing import each_run
+
+    runs = each_run(planned)
+    counts = Counter(p.state for p in runs)
+    stale = sum("stale result" in p.note for p in runs)
+    text = f"{len(runs)} runs: {counts['finished']} finished, {jobs} to run"
+    for count, what in (
+        (counts["failed"], "failed"),
+        (counts["damaged"], "damaged"),
+        (counts["unreadable"], "unreadable"),
+        (stale, "stale"),
+        (len(planned) - len(runs), "shared by rows with equal settings"),
+    ):
         text += f", {count} {what}" if count else ""
     return text
 

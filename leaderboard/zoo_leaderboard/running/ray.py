@@ -297,7 +297,7 @@ def _check_seen(store: Store, job: Job) -> None:
     if store.files.folder is None:
         return
     deadline = time.monotonic() + VISIBLE_SECONDS
-    while job.key not in store.planned(job.track):
+    while store.planned(job.track).get(job.cell) != job.key:
         if time.monotonic() > deadline:
             raise ZooError(
                 f"the node {os.uname().nodename} does not see the store {store}: choose one on a "

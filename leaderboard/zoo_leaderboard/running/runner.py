@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Protocol
 from zoo_core.errors import ZooError
 from zoo_leaderboard.planning import Job
 from zoo_leaderboard.result import Failure, Result
-from zoo_leaderboard.reviewing import Planned
+from zoo_leaderboard.reviewing import Planned, each_run
 from zoo_leaderboard.running.execution import Progress, failed
 from zoo_leaderboard.running.forkserver import ForkServer
 from zoo_leaderboard.running.limits import UNLIMITED, Limits, Overrun, Usage, Watch, cut_log
@@ -39,7 +39,7 @@ class Summary:
     """What a run did."""
 
     finished: int = 0
-    """Jobs that this run finished."""
+    """Jobs that this run finished; one job may stand in several rows."""
     already: int = 0
     """Jobs that were finished before."""
     failures: list[tuple[Job, str]] = field(default_factory=list)
@@ -132,11 +132,12 @@ def signal_name(number: int) -> str:
 
 
 def to_run(planned: Iterable[Planned], retry_failed: bool = False) -> list[Job]:
-    """The jobs that a run starts: those without a result, those that failed for a cause outside of
-    them, and on request those that failed or whose record is damaged."""
+    """The jobs that a run starts, one for cells that share a run: those without a result, those
+    that failed for a cause outside of them, and on request those that failed or whose record is
+    damaged."""
     return [
         p.job
-        for p in planned
+        for p in each_run(planned)
         if p.state == "missing" or p.retry or (retry_failed and p.state in {"failed", "damaged"})
     ]
 
@@ -166,17 +167,19 @@ def run_planned(
         ZooError: the store cannot be written, or the engine itself cannot go on.
     """
     jobs = to_run(planned, retry_failed)
-    chosen = {job.key for job in jobs}
-    left = [p for p in planned if p.job.key not in chosen]
+    chosen = {job.run for job in jobs}
+    left = [p for p in each_run(planned) if p.job.run not in chosen]
     summary = Summary(
         already=sum(p.state == "finished" for p in left),
         failures=[(p.job, p.note) for p in left if p.state != "finished"],
     )
+    for item in left:
+        store.settle(item.job.key)
     if jobs:
         store.check_writable()
-        failed_before = {p.job.key for p in planned if p.state == "failed"}
+        failed_before = {p.job.run for p in planned if p.state == "failed"}
         wanted = [
-            Wanted(job, stamp(store.get(job.cell, job.key)) if job.key in failed_before else "")
+            Wanted(job, stamp(store.get(job.cell, job.key)) if job.run in failed_before else "")
             for job in jobs
         ]
         run = run_here if engine is None else engine.run

@@ -58,7 +58,8 @@ class CellView:
     tint: int
     best: bool
     states: tuple[tuple[str, str], ...]
-    """What is not well, each with its reasons: failed, stale, damaged, missing, alarm."""
+    """What is not well, each with its reasons: failed, stale, damaged, missing, alarm,
+    versions."""
     opens: bool
     """Whether the cell has a page."""
 
@@ -190,6 +191,7 @@ def _states(entry: Entry) -> tuple[tuple[str, str], ...]:
         "damaged": list(entry.damaged.values()),
         "missing": ["planned, and without a result"] if entry.missing else [],
         "alarm": [run.alarm for run in entry.runs if run.alarm],
+        "versions": [entry.versions_note] if entry.versions_note else [],
     }
     return tuple(
         (state, "; ".join(dict.fromkeys(texts))) for state, texts in reasons.items() if texts

@@ -62,7 +62,7 @@ def publish(
 def _tracks_of(store: Store) -> list[str]:
     """The tracks that something was run or asked for of."""
     ran = {run.track for run in summaries(store)[0]}
-    return sorted({*ran, *store.tracks()})
+    return sorted({*ran, *store.plans.tracks()})
 
 
 def _ranking(asked: str, store: Store, registry: Registry | None) -> Ranking:

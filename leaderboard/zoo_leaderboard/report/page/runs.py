@@ -45,7 +45,9 @@ class Run:
         if self.record is None:
             return []
         return [
-            (e, self.record.scored(e)) for e in self.record.evaluations if e.act == self.record.act
+            (e, self.summary.scored(e.mean_return))
+            for e in self.record.evaluations
+            if e.act == self.record.act
         ]
 
     @property

@@ -96,6 +96,7 @@ def _cell(row: Row, dataset: str, board: Board) -> dict[str, Any]:
         },
         "damaged": {str(seed): reason for seed, reason in sorted(entry.damaged.items())},
         "missing": sorted(entry.missing),
+        "versions": entry.versions_note,
         "reference": reference.model_dump() if reference else None,
     }
 
@@ -163,6 +164,7 @@ def _csv_cell(row: Row, dataset: str, board: Board) -> dict[str, Any]:
     reasons += entry.damaged.values()
     reasons += [f"stale: {why}" for _, why in entry.stale.values()]
     reasons += [f"alarm: {run.alarm}" for run in entry.runs if run.alarm]
+    reasons += [entry.versions_note] if entry.versions_note else []
     tuning = " ".join("unknown" if n is None else str(n) for n in _tuning(entry.runs))
     reference = numbers["reference"] or {}
     return {

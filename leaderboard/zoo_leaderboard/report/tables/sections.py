@@ -68,6 +68,8 @@ def cell_text(entry: Entry, notes: Notes) -> str:
         texts.append(f"stale {notes.mark('stale: ' + why)}")
     for alarm in dict.fromkeys(run.alarm for run in entry.runs if run.alarm):
         texts.append(f"alarm {notes.mark('alarm: ' + alarm)}")
+    if entry.versions_note:
+        texts.append(f"versions {notes.mark(entry.versions_note)}")
     if not texts:
         return "missing"
     if entry.missing and not entry.finished:
@@ -264,7 +266,7 @@ def heading_lines(board: Board) -> list[str]:
     if unused:
         more = f" and {len(unused) - 6} more" if len(unused) > 6 else ""
         lines.append(f"Not run of this track: {', '.join(unused[:6])}{more}.")
-    return lines
+    return [*lines, *board.notes]
 
 
 def metrics_of(entry: Entry) -> dict[str, dict[str, list[float | None]]]:

@@ -1,0 +1,69 @@
+"""One scale per column: the reference scores by which a board scores every run of a dataset."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from zoo_leaderboard.board.summary import RunSummary
+from zoo_leaderboard.planning import Planner
+from zoo_leaderboard.result import ReferenceScores
+from zoo_leaderboard.running.execution import reference_of
+
+References = Mapping[str, ReferenceScores | None]
+"""By dataset; None where scores are returns."""
+
+
+@dataclass
+class Scales:
+    """The reference scores of a board's columns, and which records have others."""
+
+    of: dict[str, ReferenceScores | None] = field(default_factory=dict)
+    """Of every dataset with a finished run."""
+    others: dict[str, Counter[str]] = field(default_factory=dict)
+    """By dataset, how many runs were recorded with other reference scores."""
+
+    def notes(self) -> list[str]:
+        """A line for every dataset whose records do not agree with its column."""
+        return [
+            f"{dataset}: runs recorded with other reference scores ({_counted(others)}) are scored "
+            "by the column's."
+            for dataset, others in sorted(self.others.items())
+        ]
+
+
+def column_references(runs: Sequence[RunSummary], planner: Planner, given: References) -> Scales:
+    """The reference scores of each dataset: those that are given, else the dataset's present ones
+    where it is on this machine, else those of the newest record."""
+    finished: defaultdict[str, list[RunSummary]] = defaultdict(list)
+    for run in runs:
+        if run.status == "finished":
+            finished[run.place.dataset].append(run)
+    scales = Scales()
+    for dataset, own in finished.items():
+        scales.of[dataset] = _reference(dataset, own, planner, given)
+        ends = _ends(scales.of[dataset])
+        others = Counter(_ends(run.reference) for run in own if _ends(run.reference) != ends)
+        if others:
+            scales.others[dataset] = others
+    return scales
+
+
+def _reference(
+    dataset: str, runs: Sequence[RunSummary], planner: Planner, given: References
+) -> ReferenceScores | None:
+    if dataset in given:
+        return given[dataset]
+    present = planner.of_local(dataset, lambda found: (reference_of(found),))
+    if present is not None:
+        return present[0]
+    return max(runs, key=lambda run: (run.finished_at, run.key)).reference
+
+
+def _ends(reference: ReferenceScores | None) -> str:
+    return "none" if reference is None else f"{reference.min:g} to {reference.max:g}"
+
+
+def _counted(others: Counter[str]) -> str:
+    return ", ".join(f"{count} with {ends}" for ends, count in sorted(others.items()))
