@@ -21,6 +21,7 @@ from zoo_leaderboard.datasets.locate import locate, read_metadata
 from zoo_leaderboard.datasets.reading import read, spaces_of
 from zoo_leaderboard.datasets.reference import Reference, reference_of
 from zoo_leaderboard.datasets.spaces import ActionScaling, observation_size
+from zoo_leaderboard.datasets.task import differences
 
 if TYPE_CHECKING:
     import gymnasium
@@ -62,6 +63,11 @@ class Member:
     def environment(self) -> Environment | None:
         """What it is evaluated in, if its metadata or `environments.toml` name it."""
         return Environment.of(self.metadata) or known_environment(self.term.id)
+
+    @cached_property
+    def logged(self) -> Environment | None:
+        """What it was logged in, if its metadata name it."""
+        return Environment.logged(self.metadata)
 
     @cached_property
     def reference(self) -> Reference | None:
@@ -180,8 +186,11 @@ class Dataset:
                 raise ZooError(f"{pair}: their observation spaces differ")
             if scaling != self.scaling:
                 raise ZooError(f"{pair}: their action spaces differ")
-            if _identity(member) != _identity(first):
-                raise ZooError(f"{pair}: they come from different environments or settings of one")
+            if different := _differences(first, member):
+                raise ZooError(
+                    f"{pair}: they come from different environments or settings of one "
+                    f"(other {', '.join(different)})"
+                )
 
 
 def _member(term: Term, download: bool) -> Member:
@@ -189,8 +198,16 @@ def _member(term: Term, download: bool) -> Member:
     return Member(term, path, read_metadata(path))
 
 
-def _identity(member: Member) -> str | None:
-    return member.environment.identity if member.environment else None
+def _differences(one: Member, other: Member) -> list[str]:
+    """What differs between the environments of two members: those that they are evaluated in, and
+    those that they were logged in, of which the time limits do not count."""
+    mine, theirs = one.environment, other.environment
+    if mine is None or theirs is None:
+        return [] if mine is theirs else ["ids"]
+    found = differences(mine.task, theirs.task)
+    logged = differences((one.logged or mine).task, (other.logged or theirs).task)
+    found += [part for part in logged if part != "time limits"]
+    return list(dict.fromkeys(found))
 
 
 def _fraction(data: OfflineData, term: Term) -> OfflineData:

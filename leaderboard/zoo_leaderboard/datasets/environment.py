@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zoo_core.errors import ZooError
+from zoo_core.text import printable
 from zoo_leaderboard.datasets.outcomes import reset_outcome, step_outcome
+from zoo_leaderboard.datasets.registration import env_spec, portable, silence_notices
 from zoo_leaderboard.datasets.spaces import ActionScaling, flatten_observation, observation_size
+from zoo_leaderboard.datasets.task import Task, identity_of, task_of
 
 if TYPE_CHECKING:
     import gymnasium
 
 Observation = NDArray[np.float32]
 
-_ROBOTICS = ("AdroitHand", "AntMaze", "Fetch", "FrankaKitchen", "HandManipulate", "PointMaze")
-"""What the ids of Gymnasium-Robotics begin with; importing it registers them."""
-
-_PIP_NAMES = {
-    "gymnasium_robotics": "gymnasium-robotics",
-    "mujoco": "gymnasium[mujoco]",
-    "minigrid": "minigrid",
-    "metaworld": "metaworld",
-    "zoo_leaderboard": "zoo-leaderboard",
-}
+_PIP_NAMES = {"gymnasium_robotics": "gymnasium-robotics", "mujoco": "gymnasium[mujoco]"}
+"""Distributions of modules that have another name."""
+LONGEST_REASON = 160
+"""Characters of Gymnasium's or the environment's exception that a message shows."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,16 @@ class Environment:
         Minari's `eval_env_spec` wins over `env_spec`: the point mazes were logged without a time
         limit but are evaluated with one.
         """
-        text = metadata.get("eval_env_spec") or metadata.get("env_spec")
+        return cls._stored(metadata, "eval_env_spec") or cls.logged(metadata)
+
+    @classmethod
+    def logged(cls, metadata: Mapping[str, Any]) -> Environment | None:
+        """The environment that a dataset was logged in, or none."""
+        return cls._stored(metadata, "env_spec")
+
+    @classmethod
+    def _stored(cls, metadata: Mapping[str, Any], key: str) -> Environment | None:
+        text = metadata.get(key)
         if not text:
             return None
         return cls(json.loads(text), tuple(metadata.get("requirements") or ()))
@@ -62,82 +70,90 @@ class Environment:
         kwargs: Mapping[str, Any] | None = None,
         max_episode_steps: int | None = None,
     ) -> Environment:
-        """A registered environment, by its id."""
+        """A registered environment, by whatever id Gymnasium knows it: see
+        :func:`~zoo_leaderboard.datasets.registration.registered`."""
         limit = {"max_episode_steps": max_episode_steps} if max_episode_steps else {}
         return cls({"id": id, "kwargs": dict(kwargs or {}), **limit})
 
     @property
     def id(self) -> str:
-        """Gymnasium's id, such as `Hopper-v5`."""
+        """Gymnasium's id, such as `Hopper-v5`, or `module:Env-v0`."""
         return str(self.spec["id"])
 
     @cached_property
+    def task(self) -> Task:
+        """What decides the numbers of an evaluation in it."""
+        return task_of(self.spec)
+
+    @cached_property
     def identity(self) -> str:
-        """What must be equal for two datasets to be joined: the id, arguments and time limit."""
-        parts = (self.id, self.spec.get("kwargs") or {}, self.spec.get("max_episode_steps"))
-        return json.dumps(parts, sort_keys=True)
+        """The task as text, part of a result's key."""
+        return identity_of(self.task)
+
+    def portable(self) -> Environment:
+        """The same environment, as any process that has its package can make it from JSON.
+
+        Raises:
+            ZooError: it cannot be made, or not by another process.
+        """
+        with self._made():
+            return Environment(portable(self.spec), self.requirements)
 
     def make_raw(self, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:
         """The environment with its own spaces.
 
         Args:
-            render_mode: What its `render` gives, such as `rgb_array`; none for nothing.
+            render_mode: What its `render` returns, such as `rgb_array`. If None, nothing.
 
         Raises:
-            ZooError: a package is missing (the message names the pip install), or the environment
-                cannot be made by the installed versions.
+            ZooError: a package is missing (the message names it), or the environment cannot be
+                made by the installed versions.
         """
         import gymnasium
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                # Not every environment takes the argument.
-                shown: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}
-                return gymnasium.make(self._gymnasium_spec(), disable_env_checker=True, **shown)
-            except (ModuleNotFoundError, gymnasium.error.DependencyNotInstalled) as error:
-                raise ZooError(self._missing(error)) from None
-            except Exception as error:
-                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-                raise ZooError(
-                    f"environment '{self.id}' cannot be made: {reason} (try {self._pip()})"
-                ) from error
+        with self._made():
+            # Not every environment takes the argument.
+            options: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}
+            return gymnasium.make(env_spec(self.spec), disable_env_checker=True, **options)
 
-    def _gymnasium_spec(self) -> Any:
-        """An EnvSpec: as given if it has an entry point, else the registered one so changed."""
+    @contextmanager
+    def _made(self) -> Iterator[None]:
+        """Reports why the environment cannot be made, in one line; drops what Gymnasium's own
+        packages warn of meanwhile."""
         import gymnasium
-        from gymnasium.envs.registration import EnvSpec
 
-        if not self.spec.get("entry_point"):
-            if self.id.startswith(_ROBOTICS):
-                gymnasium.register_envs(importlib.import_module("gymnasium_robotics"))
-            elif self.id.startswith("zoo/"):
-                importlib.import_module("zoo_leaderboard.datasets.embedded.bandit_env")
-            spec = gymnasium.spec(self.id)
-            changes = {k: v for k, v in self.spec.items() if k not in ("id", "kwargs")}
-            fields = {**json.loads(spec.to_json()), **changes}
-            fields["kwargs"] = {**spec.kwargs, **(self.spec.get("kwargs") or {})}
-        else:
-            fields = dict(self.spec)
-        # Specifications written by older versions have fields that Gymnasium no longer knows.
-        known = EnvSpec.__dataclass_fields__
-        fields = {key: value for key, value in fields.items() if key in known}
-        return EnvSpec.from_json(json.dumps({"additional_wrappers": [], **fields}))
+        silence_notices()
+        try:
+            with _own_warnings():
+                yield
+        except ZooError:
+            raise
+        except ModuleNotFoundError as error:
+            raise ZooError(self._missing(error.name or str(error))) from None
+        except gymnasium.error.DependencyNotInstalled as error:
+            # Its text says what to install.
+            raise ZooError(f"environment '{self.id}' cannot be made: {_line(error)}") from None
+        except (Exception, SystemExit) as error:
+            raise ZooError(
+                f"environment '{self.id}' cannot be made: {_line(error)}{self.requirement_hint()}"
+            ) from error
 
-    def _missing(self, error: Exception) -> str:
-        package = getattr(error, "name", None) or "mujoco"
+    def _missing(self, module: str) -> str:
+        package = module.partition(".")[0]
+        name = _PIP_NAMES.get(package, package)
+        needed = [*self.requirements]
+        if not any(each.startswith(name) for each in needed):
+            needed.append(name)
         return (
-            f"environment '{self.id}' needs the package '{package.split('.')[0]}', which is not "
-            f"installed; {self._pip(package)}"
+            f"environment '{self.id}' needs the package '{package}', which is not installed; "
+            f"pip install {_quoted(needed)}, or add the folder of your own package to PYTHONPATH"
         )
 
-    def _pip(self, package: str | None = None) -> str:
-        entry = str(self.spec.get("entry_point") or "").split(":")[0]
-        module = (package or entry or "gymnasium").split(".")[0]
-        wanted, name = [*self.requirements], _PIP_NAMES.get(module, module)
-        if not wanted or (package and not any(each.startswith(name) for each in wanted)):
-            wanted.append(name)
-        return "pip install " + " ".join(f'"{each}"' for each in wanted)
+    def requirement_hint(self) -> str:
+        """The requirements of the dataset that are not installed, as the end of a message; empty if
+        all are."""
+        unmet = [each for each in self.requirements if not _installed(each)]
+        return f"; the dataset asks for {_quoted(unmet)}" if unmet else ""
 
 
 def make_vector_env(
@@ -197,7 +213,7 @@ def _check(
     if ActionScaling.of(name, env.action_space) != scaling:
         raise ZooError(
             f"dataset '{name}' has other action bounds than environment '{environment.id}'; "
-            f"install the version that it was logged with ({environment._pip()})"
+            f"install the version that it was logged with{environment.requirement_hint()}"
         )
     sample = env.observation_space.sample()
     found = flatten_observation(space, sample).shape[-1]
@@ -205,5 +221,45 @@ def _check(
         raise ZooError(
             f"dataset '{name}' has {observation_size(name, space)} observation values, "
             f"environment '{environment.id}' gives {found}; "
-            f"install the version that it was logged with ({environment._pip()})"
+            f"install the version that it was logged with{environment.requirement_hint()}"
         )
+
+
+@contextmanager
+def _own_warnings() -> Iterator[None]:
+    """Shows the warnings of the environment's own code once each, and not those of Gymnasium and
+    of its robots: on versions, names and render modes."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        yield
+    for each in caught:
+        text = str(each.message)
+        parts = Path(each.filename).parts
+        if not _FARAMA.intersection(parts) and text not in _shown:
+            _shown.add(text)
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+
+
+_FARAMA = frozenset({"gymnasium", "gymnasium_robotics"})
+_shown: set[str] = set()
+
+
+def _line(error: BaseException) -> str:
+    return printable(str(error), LONGEST_REASON) or type(error).__name__
+
+
+def _quoted(requirements: Sequence[str]) -> str:
+    return " ".join(f'"{each}"' for each in requirements)
+
+
+def _installed(requirement: str) -> bool:
+    """Whether a requirement is met; one that cannot be read counts as met."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        wanted = Requirement(requirement)
+        return wanted.specifier.contains(version(wanted.name), prereleases=True)
+    except PackageNotFoundError:
+        return False
+    except InvalidRequirement:
+        return True

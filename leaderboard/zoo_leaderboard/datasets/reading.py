@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_core.errors import ZooError
+from zoo_leaderboard.datasets.missing import missing_package
 from zoo_leaderboard.datasets.precision import Changes, Spread
 from zoo_leaderboard.datasets.spaces import ActionScaling, leaves_of, observation_size
 
@@ -89,10 +90,7 @@ def read(name: str, data_path: Path, metadata: Mapping[str, Any]) -> Reading:
             if len(episode.rewards)
         ]
     except ImportError as error:
-        raise ZooError(
-            f"dataset '{name}' needs a package that is not installed ({error}); "
-            'pip install "minari[hdf5]"'
-        ) from None
+        raise ZooError(f"dataset '{name}' cannot be read: {missing_package(error)}") from None
     except ZooError:
         raise
     except Exception as error:

@@ -76,7 +76,7 @@ def import_file(
     file = Path(path)
     with _told(file):
         log = _read(file, layout)
-        env = Environment.named(environment, kwargs).make_raw()
+        env = Environment.named(environment, kwargs).portable().make_raw()
         try:
             episodes = [_episode(i, each, env, id) for i, each in enumerate(log.episodes)]
             if not episodes:
