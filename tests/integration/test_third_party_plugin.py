@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from worlds import BANDIT, zoo
 
 ALGORITHM = '''
 """Cloning with a loss of its own."""
@@ -83,8 +84,8 @@ PLUGINS = {
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """An environment in which pip has installed the plugins beside the product."""
+def installed(tmp_path_factory, home):
+    """The variables under which the product sees the plugins that pip has installed."""
     folder = tmp_path_factory.mktemp("third")
     sources = []
     for name, code in PLUGINS.items():
@@ -98,23 +99,11 @@ def installed(tmp_path_factory):
     command += ["--no-build-isolation", "--disable-pip-version-check", "--target", str(target)]
     subprocess.run([*command, *sources], check=True, timeout=300)
     paths = [str(target), *filter(None, [os.environ.get("PYTHONPATH")])]
-    home = str(folder / "home")
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "ZOO_HOME": home}
+    return {"PYTHONPATH": os.pathsep.join(paths), "ZOO_HOME": str(home)}
 
 
-def zoo(environment, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "zoo_core", *arguments],
-        capture_output=True,
-        text=True,
-        env=environment,
-        timeout=300,
-        check=False,
-    )
-
-
-def test_it_is_listed_and_each_broken_one_is_reported_by_distribution(installed):
-    done = zoo(installed, "plugins")
+def test_it_is_listed_and_each_broken_one_is_reported_by_distribution(installed, tmp_path):
+    done = zoo("plugins", cwd=tmp_path, **installed)
     assert done.returncode == 0
     lines = " ".join(done.stdout.split())
     assert "good third-party-good 3.1 algorithms losses huber_bc, huber" in lines
@@ -124,19 +113,17 @@ def test_it_is_listed_and_each_broken_one_is_reported_by_distribution(installed)
     assert "zoo-td3-bc" in lines
 
 
-def test_it_passes_the_kit_and_its_page_is_shown(installed):
-    assert "huber_bc: all checks hold" in zoo(installed, "check", "huber_bc").stdout
-    assert "huber(a, pi)" in zoo(installed, "show", "huber_bc").stdout
+def test_it_passes_the_kit_and_its_page_is_shown(installed, tmp_path):
+    assert "huber_bc: all checks hold" in zoo("check", "huber_bc", cwd=tmp_path, **installed).stdout
+    assert "huber(a, pi)" in zoo("show", "huber_bc", cwd=tmp_path, **installed).stdout
 
 
 def test_it_trains_and_gets_its_row(installed, tmp_path):
-    budget = ["--set", "steps=40", "--seeds", "0", "--store", str(tmp_path)]
-    done = zoo(
-        installed,
-        *("leaderboard", "run", "--dataset", "zoo/bandit/modes-v0", *budget),
-        *("--algorithm", "huber_bc", "--algorithm", "bc"),
-    )
+    budget = ("--set", "steps=40", "--seeds", "0", "--store", tmp_path)
+    algorithms = ("--algorithm", "huber_bc", "--algorithm", "bc")
+    run = ("leaderboard", "run", "--dataset", BANDIT, *budget, *algorithms)
+    done = zoo(*run, cwd=tmp_path, **installed)
     assert done.returncode == 0, done.stderr
-    table = zoo(installed, "leaderboard", "table", "--format", "json", "--store", str(tmp_path))
-    text = json.dumps(json.loads(table.stdout))
+    table = ("leaderboard", "table", "--format", "json", "--store", tmp_path)
+    text = json.dumps(json.loads(zoo(*table, cwd=tmp_path, **installed).stdout))
     assert "huber_bc" in text
