@@ -2,11 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -189,6 +190,16 @@ def loss(agent: Agent, update: str, draws: dict[str, Draws]) -> tuple[Tensor, di
     result = objective(agent, batch(0), noises, weights, EngineUpdate(update, {}, terms))
     assert all(own.spent for own in noises)
     return result
+
+
+def engine_cases(keys: Iterable[str]) -> pytest.MarkDecorator:
+    """Parametrises `key` and `engine`: each case on the engine vmap, the first on solo too.
+
+    The conformance kit compares the engines for every algorithm.
+    """
+    first, *rest = keys
+    cases = [(first, "solo"), *((key, "vmap") for key in (first, *rest))]
+    return pytest.mark.parametrize(("key", "engine"), cases)
 
 
 def scripted(recipe: Recipe, engine: Any, targets: str, draws: Any) -> Trainer:

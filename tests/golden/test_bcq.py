@@ -12,6 +12,7 @@ from .bridge import (
     agent_of,
     batch,
     close,
+    engine_cases,
     golden,
     gradients,
     loss,
@@ -79,8 +80,7 @@ def test_loss(key, update):
     same_prints(gradient, theirs["gradient"])
 
 
-@pytest.mark.parametrize("engine", ["solo", "vmap"])
-@pytest.mark.parametrize("key", list(NUMBERS["updates"]))
+@engine_cases(NUMBERS["updates"])
 def test_five_updates(key, engine):
     theirs = NUMBERS["updates"][key]
     recipe = resolve(

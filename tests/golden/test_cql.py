@@ -12,6 +12,7 @@ from .bridge import (
     agent_of,
     batch,
     close,
+    engine_cases,
     golden,
     gradients,
     loss,
@@ -103,8 +104,7 @@ def test_losses_and_gradients(key):
             same_prints(gradient, theirs["gradients"][part])
 
 
-@pytest.mark.parametrize("engine", ["solo", "vmap"])
-@pytest.mark.parametrize("key", list(NUMBERS["updates"]))
+@engine_cases(NUMBERS["updates"])
 def test_five_updates(key, engine):
     theirs = NUMBERS["updates"][key]
     settings = theirs["settings"]

@@ -14,6 +14,7 @@ from .bridge import (
     chain,
     cloning,
     close,
+    engine_cases,
     golden,
     gradients,
     loss,
@@ -56,8 +57,7 @@ def test_denoising_loss_and_its_gradient(key):
     same_prints(gradient, theirs["gradient"])
 
 
-@pytest.mark.parametrize("engine", ["solo", "vmap"])
-@pytest.mark.parametrize("key", list(NUMBERS["updates"]))
+@engine_cases(NUMBERS["updates"])
 def test_five_updates(key, engine):
     theirs = NUMBERS["updates"][key]
     recipe = resolve("diffusion_bc", [*settings(theirs), "steps=5", f"batch_size={ROWS}"])

@@ -14,6 +14,7 @@ from .bridge import (
     agent_of,
     batch,
     close,
+    engine_cases,
     golden,
     gradients,
     loss,
@@ -137,8 +138,7 @@ def test_the_implicit_policy():
         close(taken(rarest, 0.6), candidates[likeliest])
 
 
-@pytest.mark.parametrize("engine", ["solo", "vmap"])
-@pytest.mark.parametrize("key", list(NUMBERS["updates"]))
+@engine_cases(NUMBERS["updates"])
 def test_five_updates(key, engine):
     theirs = NUMBERS["updates"][key]
     given = theirs["settings"]

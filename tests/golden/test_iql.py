@@ -12,6 +12,7 @@ from .bridge import (
     agent_of,
     batch,
     close,
+    engine_cases,
     golden,
     gradients,
     loss,
@@ -76,8 +77,7 @@ def test_networks(key):
     close(-sampler.nll(own.observations, own.actions, None).detach(), theirs["log_prob"])
 
 
-@pytest.mark.parametrize("engine", ["solo", "vmap"])
-@pytest.mark.parametrize("key", list(NUMBERS["updates"]))
+@engine_cases(NUMBERS["updates"])
 def test_five_updates(key, engine):
     theirs = NUMBERS["updates"][key]
     given = theirs["settings"]

@@ -17,6 +17,7 @@ from .bridge import (
     batch,
     cloning,
     close,
+    engine_cases,
     golden,
     gradients,
     loss,
@@ -120,8 +121,7 @@ def prepared(agent, data, noise):
     return {"support": torch.cat([step.flatten(0, 1) for step in steps])}
 
 
-@pytest.mark.parametrize("engine", ["solo", "vmap"])
-@pytest.mark.parametrize("key", ["both", "own_targets"])
+@engine_cases(["both", "own_targets"])
 def test_five_updates_of_critic_and_energy(key, engine):
     """The energy's labels are of the target that has just moved."""
     theirs = NUMBERS["updates"][key]

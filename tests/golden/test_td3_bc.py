@@ -15,6 +15,7 @@ from .bridge import (
     agent_of,
     batch,
     close,
+    engine_cases,
     golden,
     gradients,
     loss,
@@ -77,8 +78,7 @@ def test_actor_loss(key):
     same_prints(gradient, theirs["gradient"])
 
 
-@pytest.mark.parametrize("engine", ["solo", "vmap"])
-@pytest.mark.parametrize("key", list(NUMBERS["updates"]))
+@engine_cases(NUMBERS["updates"])
 def test_five_updates(key, engine):
     theirs = NUMBERS["updates"][key]
     given = theirs["settings"]
