@@ -95,8 +95,9 @@ def test_every_hook_is_documented_with_its_exact_signature(name):
 
 
 def test_importing_the_core_brings_nothing_slow_beside_torch():
-    heavy = ["torch._dynamo", "pandas", "gymnasium", "minari", "matplotlib", "pytest", "scipy"]
-    code = f"import sys, zoo_core; print([m for m in {heavy} if m in sys.modules])"
+    heavy = ["torch._dynamo", "torch._inductor", "pandas", "gymnasium", "minari", "matplotlib"]
+    heavy += ["pytest", "scipy"]
+    code = f"import sys, zoo_core, zoo_core.nn; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
