@@ -1,5 +1,6 @@
 """Merging stores: nothing is lost, nothing is overwritten, and what differs is told."""
 
+import json
 import re
 import uuid
 
@@ -8,10 +9,12 @@ from synthetic import synthetic
 
 from zoo_core import ZooError
 from zoo_core.cli import main
+from zoo_leaderboard.board.loading import load
 from zoo_leaderboard.fingerprint import digest
-from zoo_leaderboard.result import Cell, Failure, Result
-from zoo_leaderboard.store import Store, agent_name
+from zoo_leaderboard.result import Cell, Failure, Measured, Result, Times
+from zoo_leaderboard.store import Store, agent_beside, agent_name
 from zoo_leaderboard.store.merge import merge
+from zoo_leaderboard.track import Track
 
 
 def made(algorithm, seed, scores=(0.0, 50.0), **changes) -> Result:
@@ -91,6 +94,118 @@ def test_two_finished_records_of_a_run_are_a_conflict(one, two):
     assert line.isprintable()
     assert two.get(ours.cell, ours.key) == ours
     assert two.files.read(agent_name(two.name(ours.cell, ours.key))) == b"our policy"
+
+
+CLOCKS = {
+    "times": {"times": Times(training=9.0, evaluation=8.0, setup=7.0, attempts=3, finished_at="x")},
+    "machine": {"machine": {"processor": "other", "threads": "8"}},
+    "versions": {"versions": {"torch": "9.9"}},
+    "costs": {"parameters": 7, "peak_memory": 8, "peak_device_memory": 9},
+    "tuning": {"tuning_evaluations": 35},
+    "metrics": {"training": (Measured(step=9, stage="s", steps=9, metrics={"a": 1.0}),)},
+}
+
+
+@pytest.mark.parametrize("changes", CLOCKS.values(), ids=CLOCKS)
+def test_equal_results_are_one_run_whatever_their_clocks_say(one, two, changes):
+    ours = made("x", 0)
+    slower = [e.model_copy(update={"seconds": 99.0}) for e in ours.evaluations]
+    put(one, made("x", 0, evaluations=tuple(slower), **changes), b"their policy")
+    put(two, ours, b"our policy")
+    for dry_run in (True, False):
+        told = merge([one], two, dry_run=dry_run)
+        assert (told.copied, told.same, told.conflicts) == (0, 1, [])
+        assert told.ok
+    assert two.get(ours.cell, ours.key) == ours
+    assert two.files.read(agent_name(two.name(ours.cell, ours.key))) == b"our policy"
+
+
+def test_a_run_of_two_tracks_is_one_run_and_in_both(one, two):
+    ours = made("x", 0)
+    theirs = ours.model_copy(update={"track": "other"})
+    put(one, theirs)
+    put(two, ours)
+    assert merge([one], two).same == 1
+    for track in ("demo", "other"):
+        found = load(two, Track(name=track, summary="", datasets=["a/b-v0"]), check=False)
+        assert [run.key for run in found.runs] == [ours.key]
+
+
+def other_return(result):
+    *first, last = result.evaluations
+    changed = last.model_copy(update={"returns": tuple(reversed(last.returns))})
+    return result.model_copy(update={"evaluations": (*first, changed)})
+
+
+def other_length(result):
+    *first, last = result.evaluations
+    changed = last.model_copy(update={"lengths": (1, 1)})
+    return result.model_copy(update={"evaluations": (*first, changed)})
+
+
+def other_curve(result):
+    first, *more = result.evaluations
+    changed = first.model_copy(update={"returns": (1.0, 2.0)})
+    return result.model_copy(update={"evaluations": (changed, *more)})
+
+
+@pytest.mark.parametrize("change", [other_return, other_length, other_curve])
+def test_other_episodes_are_a_conflict_even_at_an_equal_score(one, two, change):
+    ours = made("x", 0)
+    put(one, change(ours))
+    put(two, ours)
+    told = merge([one], two)
+    assert (told.same, len(told.conflicts)) == (0, 1)
+    assert two.get(ours.cell, ours.key) == ours
+
+
+@pytest.mark.parametrize("link", ["policy", "record", "folder"])
+def test_links_that_lead_out_of_a_store_are_not_followed(one, tmp_path, link):
+    """The secret would be copied, and published with the store."""
+    two, secret = Store(tmp_path / "two"), tmp_path / "secret"
+    put(one, made("x", 0))
+    bait = made("x", 1)
+    put(one, bait)
+    path = one.path(bait.cell, bait.key)
+    place = {"policy": agent_beside(path), "record": path, "folder": path.parent}[link]
+    if link == "policy":
+        secret.write_bytes(b"secret")
+        place.unlink()
+    else:
+        place.rename(secret)
+    place.symlink_to(secret)
+    told = merge([one], two)
+    assert told.damaged
+    assert all("link" in problem.reason for problem in told.damaged)
+    assert b"secret" not in contents(two).values()
+    assert (two.get(bait.cell, bait.key) is not None) == (link == "policy")
+
+
+def test_links_within_a_store_and_to_a_store_are_followed(one, tmp_path):
+    first, second, two = made("x", 0), made("x", 1), Store(tmp_path / "two")
+    put(one, first, b"policy 1")
+    put(one, second, b"policy 2")
+    place = agent_beside(one.path(second.cell, second.key))
+    shared = one.root / "shared.pt"
+    place.rename(shared)
+    place.symlink_to(shared)
+    (tmp_path / "linked").symlink_to(one.root)
+    told = merge([Store(tmp_path / "linked")], two)
+    assert (told.copied, told.damaged) == (2, [])
+    assert b"policy 2" in contents(two).values()
+
+
+@pytest.mark.parametrize("name", ["../../evil", "..", "a/b", "/etc/evil", "x\n", "\\evil", ""])
+def test_a_plan_with_a_hostile_name_is_written_nowhere(tmp_path, name):
+    source = Store(f"memory://{uuid.uuid4().hex}/deep/store")
+    put(source, made("x", 0))
+    cell = {"algorithm": "x", "dataset": "d", "seed": 0}
+    source.files.write(f"plans/{name}.json", json.dumps({"1": cell}).encode())
+    target = tmp_path / "deep" / "target"
+    merge([source], Store(target))
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert all(path.is_relative_to(target) for path in written)
+    assert not any("evil" in path.name for path in written)
 
 
 def test_a_finished_record_replaces_a_failed_one_and_never_the_other_way(one, two):

@@ -206,9 +206,9 @@ def _finish(summary: Summary, store: Store) -> None:
 def merge_command(sources: Sequence[str], store: str | None, dry_run: bool) -> None:
     """Copy into the store what it lacks of SOURCEs, which are folders or URLs of other stores.
 
-    Nothing of the store is overwritten but failed records by finished ones. Where both finished
-    a run with different records, a line says how they differ, the store's stays, and the exit code
-    is 1.
+    Nothing of the store is overwritten but failed records by finished ones. A run that both
+    finished with equal results is one run. Where the results differ, a line says how, the store's
+    stays, and the exit code is 1. Links that lead out of a SOURCE are not followed.
     """
     from zoo_leaderboard.store import Store
     from zoo_leaderboard.store.merge import merge

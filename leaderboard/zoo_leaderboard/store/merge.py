@@ -1,7 +1,11 @@
 """Stores of several machines as one: records with their policies, and plans.
 
 A key is a hash of all that decides a run, so that what two stores have under one key is the same
-run. Where both finished it and the records differ, only the user can say which one counts.
+run. Equal results of it are one run, regardless of when, how fast and on which machine it was done;
+where the results differ, only the user can say which ones count.
+
+The other stores may be somebody else's: a record is copied only if its key and place are those of
+its contents, and no link that leads out of a store is followed.
 """
 
 from __future__ import annotations
@@ -14,10 +18,13 @@ from dataclasses import dataclass, field
 from zoo_core.errors import ZooError
 from zoo_core.text import printable
 from zoo_leaderboard.fingerprint import digest
-from zoo_leaderboard.result import Result
+from zoo_leaderboard.result import TRACK_NAME, Cell, Result
+from zoo_leaderboard.store.links import leading_out
 from zoo_leaderboard.store.names import RESULTS, agent_name, is_record
 from zoo_leaderboard.store.records import Damaged, parse
 from zoo_leaderboard.store.store import Store
+
+LINK = "it is a link to a place outside of the store, which is not followed"
 
 
 @dataclass
@@ -35,9 +42,9 @@ class Merged:
     planned: int = 0
     """Cells that the target's plans did not have."""
     conflicts: list[str] = field(default_factory=list)
-    """A line for every run that both finished with different records; the target's stays."""
+    """A line for every run that both finished with different results; the target's stays."""
     damaged: list[Damaged] = field(default_factory=list)
-    """Records of the sources that were not copied."""
+    """Records and policies of the sources that were not copied."""
 
     @property
     def ok(self) -> bool:
@@ -75,9 +82,14 @@ class _Merging:
         self.there = _names(target)
         self.would_be: dict[str, Result] = {}
         """What a dry run would have written so far."""
+        self.tracks: dict[str, dict[Cell, str]] = {}
+        """Runs of a source's tracks whose record in the target names another track."""
 
     def add(self, source: Store) -> None:
         here = _names(source)
+        outside = leading_out(source.files.folder, here) if source.files.folder else set()
+        self.merged.damaged += [source.damaged(name, LINK) for name in sorted(outside)]
+        here -= outside
         records = sorted(name for name in here if is_record(name))
         for name, content in source.files.read_all(records):
             found, policy = _checked(source, name, content), agent_name(name) in here
@@ -91,8 +103,10 @@ class _Merging:
     def _wanted(self, source: Store, name: str, found: Result, policy: bool) -> bool:
         """Whether the target is to have a record or its policy of the source."""
         own = self._own(name)
-        if own == found:
+        if isinstance(own, Result) and (own == found or same_results(own, found)):
             self.merged.same += 1
+            if own.track != found.track and TRACK_NAME.fullmatch(found.track):
+                self.tracks.setdefault(found.track, {})[found.cell] = found.key
             return policy and agent_name(name) not in self.there
         if own is None:
             self.merged.copied += 1
@@ -124,9 +138,10 @@ class _Merging:
         self.there |= {name, agent} if policy else {name}
 
     def _add_plans(self, source: Store) -> None:
-        for track in source.plans.tracks():
+        for track in sorted({*source.plans.tracks(), *self.tracks}):
             own = self.target.planned(track)
-            new = {c: k for c, k in source.planned(track).items() if c not in own}
+            asked = {**self.tracks.pop(track, {}), **source.planned(track)}
+            new = {cell: key for cell, key in asked.items() if cell not in own}
             self.merged.planned += len(new)
             if new and not self.dry_run:
                 self.target.remember(track, new)
@@ -149,11 +164,28 @@ def _checked(source: Store, name: str, content: bytes | Exception) -> Result | D
     return found
 
 
+def same_results(one: Result, other: Result) -> bool:
+    """Whether two finished records of one run measured the same: equal returns and lengths of every
+    episode, and the same score."""
+    if one.failure is not None or other.failure is not None:
+        return False
+    return one.score == other.score and _outcomes(one) == _outcomes(other)
+
+
+def _outcomes(result: Result) -> dict[tuple[int, str], tuple[object, ...]]:
+    """The episodes' returns and lengths, by step and way of acting."""
+    return {(e.step, e.act): (e.returns, e.lengths) for e in result.evaluations}
+
+
 def _differences(found: Result, own: Result, source: str, target: str) -> list[str]:
     """How two finished records of one run differ, in a few words."""
     pairs: list[tuple[str, object, object]] = [("score", found.score, own.score)]
+    for e, o in zip(found.evaluations, own.evaluations, strict=False):
+        if (e.returns, e.lengths) != (o.returns, o.lengths):
+            pairs.append((f"mean return at step {e.step}", e.mean_return, o.mean_return))
+            break
     names = sorted({*found.machine, *own.machine})
     pairs += [(name, found.machine.get(name), own.machine.get(name)) for name in names]
     pairs += [("finished", found.times.finished_at, own.times.finished_at)]
     differ = [(name, a, b) for name, a, b in pairs if a != b]
-    return [f"{n} {a} in {source}, {b} in {target}" for n, a, b in differ] or ["other contents"]
+    return [f"{n} {a} in {source}, {b} in {target}" for n, a, b in differ] or ["other episodes"]

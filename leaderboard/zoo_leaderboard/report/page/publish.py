@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from zoo_core.errors import UnknownName, ZooError
+from zoo_core.errors import ZooError
 from zoo_core.registry import Registry
 from zoo_leaderboard.board.index import summaries
 from zoo_leaderboard.board.loading import load
 from zoo_leaderboard.report.page.build import Ranking, write_site
 from zoo_leaderboard.report.page.site import Site, Written
 from zoo_leaderboard.store import Store
-from zoo_leaderboard.track import load_track
+from zoo_leaderboard.track import known, load_track
 
 
 def publish(
@@ -41,14 +41,8 @@ def publish(
     # A folder that will not do is refused before the store is read.
     Site(folder)
     rankings: list[Ranking] = []
-    for asked in tracks or _tracks_of(store):
-        try:
-            ranking = _ranking(str(asked), store, registry)
-        except UnknownName:
-            if tracks:
-                raise
-            tell(f"track '{asked}' is left out: give its file by --track FILE.toml")
-            continue
+    for asked in tracks or _shipped(_tracks_of(store), tell):
+        ranking = _ranking(str(asked), store, registry)
         if any(ranking.name == other.name for other in rankings):
             raise ZooError(f"two of the tracks are called '{ranking.name}'")
         rankings.append(ranking)
@@ -63,6 +57,14 @@ def _tracks_of(store: Store) -> list[str]:
     """The tracks that something was run or asked for of."""
     ran = {run.track for run in summaries(store)[0]}
     return sorted({*ran, *store.plans.tracks()})
+
+
+def _shipped(names: Sequence[str], tell: Callable[[str], None]) -> list[str]:
+    """The shipped tracks among names that records brought: none of them is opened as a path."""
+    for name in names:
+        if name not in known():
+            tell(f"track '{name}' is left out: give its file by --track FILE.toml")
+    return [name for name in names if name in known()]
 
 
 def _ranking(asked: str, store: Store, registry: Registry | None) -> Ranking:
