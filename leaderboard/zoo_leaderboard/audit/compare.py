@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,6 +11,7 @@ from zoo_leaderboard.board.board import Board
 from zoo_leaderboard.board.loading import load
 from zoo_leaderboard.board.rows import Entry
 from zoo_leaderboard.board.summary import RunSummary
+from zoo_leaderboard.report.encoding import json_text
 from zoo_leaderboard.report.markup import Text, grid, lines_of, short, spread
 from zoo_leaderboard.result import Ingredients
 from zoo_leaderboard.stats import ALPHA, difference, mean, significant
@@ -141,7 +141,7 @@ def render(changes: list[Change], format: str = "markdown") -> str:
         raise UnknownName("format", format, ("markdown", "json"))
     if format == "json":
         lines = [{**change.__dict__, "difference": change.difference} for change in changes]
-        return json.dumps(lines, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        return json_text(lines)
     header = ["algorithm", "dataset", "A", "B", "B - A", "p", "verdict", "what differs"]
     cells = [[Text(text) for text in header]]
     for change in sorted(changes, key=lambda change: change.verdict != "changed"):

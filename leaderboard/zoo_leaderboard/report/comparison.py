@@ -5,9 +5,6 @@ No difference of scores is computed: they are of other data, environments and ru
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +12,7 @@ from typing import Any
 from zoo_core.errors import UnknownName, ZooError
 from zoo_leaderboard.board.board import Board
 from zoo_leaderboard.board.rows import Entry, Row
+from zoo_leaderboard.report.encoding import csv_text, json_text
 from zoo_leaderboard.report.markup import Notes, grid, lines_of, plus_minus
 from zoo_leaderboard.report.published import Published, PublishedScore, load_published
 from zoo_leaderboard.report.tables.sections import row_text, score_text, steps_text
@@ -200,7 +198,7 @@ def as_json(board: Board, pairs: list[Pair], published: Published) -> str:
         for pair in pairs
     ]
     content = {"track": board.track.name, "warning": WARNING, "rows": rows}
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(content)
 
 
 def as_csv(board: Board, pairs: list[Pair], published: Published) -> str:
@@ -212,9 +210,7 @@ def as_csv(board: Board, pairs: list[Pair], published: Published) -> str:
         *(f"published_{name}" for name in PublishedScore.model_fields),
         *("data_differ", "environment_differs", "scale_differs", "warning"),
     )
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
+    lines: list[dict[str, Any]] = []
     for pair in pairs:
         numbers = _ours(pair, board)
         numbers["updates"] = " ".join(map(str, sorted(set(pair.steps))))
@@ -232,8 +228,8 @@ def as_csv(board: Board, pairs: list[Pair], published: Published) -> str:
         }
         scores: list[dict[str, Any]] = [score.model_dump() for score in pair.published]
         for score in scores or [{"name": "none"}]:
-            writer.writerow({**line, **{f"published_{k}": v for k, v in score.items()}})
-    return text.getvalue()
+            lines.append({**line, **{f"published_{k}": v for k, v in score.items()}})
+    return csv_text(columns, lines)
 
 
 FORMATS: dict[str, Callable[[Board, list[Pair], Published], str]] = {

@@ -61,7 +61,7 @@ def thousands(steps: int) -> str:
 def escaped(text: str) -> str:
     """A text as it is, for GitHub's Markdown; in one line."""
     text = printable(text)
-    for character in "\\|*_`<>[]":
+    for character in "\\|*_`<>[]~&$":
         text = text.replace(character, "\\" + character)
     return text
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo_leaderboard.board.board import Board
+from zoo_leaderboard.report.encoding import csv_cell
 from zoo_leaderboard.report.page.names import slug
 
 if TYPE_CHECKING:
@@ -57,4 +58,6 @@ def downloads_of(board: Board, *, compared: bool) -> list[Download]:
 
 
 def _csv(frame: pd.DataFrame) -> str:
-    return str(frame.to_csv(index=False, lineterminator="\n"))
+    texts = frame.select_dtypes(exclude="number")
+    safe = frame.assign(**{name: texts[name].map(csv_cell) for name in texts})
+    return str(safe.to_csv(index=False, lineterminator="\n"))

@@ -9,7 +9,9 @@ from operator import attrgetter
 from typing import Any
 
 import jinja2
+import markupsafe
 
+from zoo_core.text import printable_lines
 from zoo_leaderboard.board.rows import Entry
 from zoo_leaderboard.report.markup import thousands
 from zoo_leaderboard.report.page import names, texts
@@ -43,12 +45,19 @@ def render(template: str, here: str, **context: Any) -> str:
     return _environment().get_template(template).render(here=here, to=to, **context)
 
 
+def _shown(value: Any) -> Any:
+    """A text without what browsers obey beside markup, such as a change of writing direction."""
+    plain = isinstance(value, str) and not isinstance(value, markupsafe.Markup)
+    return printable_lines(value) if plain else value
+
+
 @cache
 def _environment() -> jinja2.Environment:
     found = jinja2.Environment(
         loader=jinja2.PackageLoader("zoo_leaderboard.report.page"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )

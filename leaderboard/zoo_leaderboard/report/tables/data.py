@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
+from collections.abc import Iterator
 from typing import Any
 
 from zoo_leaderboard.board.board import AGGREGATE, Aggregate, Board
 from zoo_leaderboard.board.rows import Row
 from zoo_leaderboard.board.summary import RunSummary
+from zoo_leaderboard.report.encoding import csv_text, json_text
 from zoo_leaderboard.report.tables.sections import acts_of, heading_lines, metrics_of
 from zoo_leaderboard.stats import Interval, mean, standard_deviation
 
@@ -31,7 +30,7 @@ def as_json(board: Board) -> str:
         "rows": [_row(row, board) for row in board.rows],
         "damaged": [str(problem) for problem in board.damaged],
     }
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(content)
 
 
 def _row(row: Row, board: Board) -> dict[str, Any]:
@@ -116,9 +115,10 @@ _CSV_COLUMNS = (
 
 def as_csv(board: Board) -> str:
     """One line a cell with full precision, then one line a row over the common datasets."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _CSV_COLUMNS, lineterminator="\n")
-    writer.writeheader()
+    return csv_text(_CSV_COLUMNS, _csv_lines(board))
+
+
+def _csv_lines(board: Board) -> Iterator[dict[str, Any]]:
     for row in board.rows:
         common: dict[str, Any] = {
             "row": row.label,
@@ -128,11 +128,10 @@ def as_csv(board: Board) -> str:
             "external": row.external,
         }
         for dataset in board.datasets:
-            writer.writerow({**common, **_csv_cell(row, dataset, board)})
+            yield {**common, **_csv_cell(row, dataset, board)}
         found = board.aggregates.get(row.label)
         if found is not None:
-            writer.writerow({**common, **_csv_aggregate(found, board)})
-    return text.getvalue()
+            yield {**common, **_csv_aggregate(found, board)}
 
 
 def _csv_aggregate(found: Aggregate, board: Board) -> dict[str, Any]:
