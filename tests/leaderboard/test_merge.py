@@ -195,7 +195,7 @@ def test_links_within_a_store_and_to_a_store_are_followed(one, tmp_path):
     assert b"policy 2" in contents(two).values()
 
 
-@pytest.mark.parametrize("name", ["../../evil", "..", "a/b", "x\n", ""])
+@pytest.mark.parametrize("name", ["../../evil", "..", "a/b", "/etc/evil", "x\n", "\\evil", ""])
 def test_a_plan_with_a_hostile_name_is_written_nowhere(tmp_path, name):
     source = Store(f"memory://{uuid.uuid4().hex}/deep/store")
     put(source, made("x", 0))
