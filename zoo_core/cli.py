@@ -8,14 +8,15 @@ from __future__ import annotations
 import contextlib
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import click
 from typing_extensions import override
 
 from zoo_core import registry as registry_module
-from zoo_core.errors import UnknownName, ZooError, ZooWarning
+from zoo_core.errors import BrokenPlugin, UnknownName, ZooError, ZooWarning
+from zoo_core.process import answer
 from zoo_core.registry import Registry
 from zoo_core.show import (
     algorithm_page,
@@ -24,6 +25,8 @@ from zoo_core.show import (
 )
 from zoo_core.terminal import print_line, print_text, warn
 from zoo_core.version import __version__
+
+T = TypeVar("T")
 
 LEADERBOARD_COMMANDS = (
     "datasets",
@@ -108,9 +111,9 @@ def show_command(ctx: click.Context, name: str, settings: Sequence[str]) -> None
     """One page on an algorithm, sampler, critic or loss."""
     registry = _registry(ctx)
     if name in registry.algorithms:
-        print_text(algorithm_page(name, list(settings), registry))
+        print_text(_page(lambda: algorithm_page(name, list(settings), registry), name))
         return
-    found = part_page(name, registry)
+    found = _page(lambda: part_page(name, registry), name)
     if found is None:
         known = [
             *registry.algorithms,
@@ -120,6 +123,16 @@ def show_command(ctx: click.Context, name: str, settings: Sequence[str]) -> None
         ]
         raise UnknownName("algorithm, part or loss", name, known)
     print_text(found)
+
+
+def _page(write: Callable[[], T], name: str) -> T:
+    """A page on what a plugin offers, whose own code takes part in it."""
+    try:
+        return answer(write, f"'{name}'")
+    except ZooError:
+        raise
+    except Exception as error:
+        raise BrokenPlugin(f"'{name}' raised {type(error).__name__}: {error}") from error
 
 
 @cli.command("check")
@@ -152,7 +165,7 @@ def _warnings_in_a_line() -> Iterator[None]:
 
     def show(message: Any, category: type[Warning], *place: Any, **options: Any) -> None:
         if issubclass(category, ZooWarning):
-            click.echo(f"zoo: warning: {message}", err=True)
+            warn(f"warning: {message}")
         else:
             usual(message, category, *place, **options)
 

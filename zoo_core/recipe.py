@@ -34,6 +34,7 @@ from zoo_core.data import Space
 from zoo_core.diffusion.solver import Solver
 from zoo_core.errors import BrokenPlugin, Incompatible, UnknownName, ZooError
 from zoo_core.noise import GeneratorNoise
+from zoo_core.process import answer
 from zoo_core.protocols import (
     ABILITIES,
     Critic,
@@ -164,18 +165,27 @@ def resolve(
         ZooError: a value out of its range.
         Incompatible: parts that lack what a loss or an act needs.
     """
-    registry = registry or registry_module.installed()
-    spec = registry.algorithm(name)
+    known = registry or registry_module.installed()
+    spec = known.algorithm(name)
     asked = parse_assignments(settings)
     optional = dict(defaults or {})
     if tuned:
         optional = {**tuned_values(spec, dataset or ""), **optional}
+    return answer(lambda: _resolved(spec, asked, optional, known), f"algorithm '{name}'")
+
+
+def _resolved(
+    spec: AlgorithmSpec, asked: Mapping[str, Any], optional: Mapping[str, Any], registry: Registry
+) -> Recipe:
     walk = _Walk({**optional, **asked}, registry)
     recipe = walk.recipe(spec)
     unused = [path for path in asked if path not in walk.settings]
     if unused:
         raise UnknownName(
-            f"setting of {name}", unused[0], walk.settings, f"('zoo show {name}' lists them)"
+            f"setting of {spec.name}",
+            unused[0],
+            walk.settings,
+            f"('zoo show {spec.name}' lists them)",
         )
     _check(recipe)
     return recipe

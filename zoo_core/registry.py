@@ -1,19 +1,24 @@
 """How plugins are found: one by one, so that a broken one is reported and all others work.
 
-A plugin is a module with hook implementations, named by an entry point in the group `zoo`.
+A plugin is a module with hook implementations, named by an entry point in the group `zoo`. Its
+import and its hooks are guarded (`zoo_core.process`): whatever they raise is a failure of the
+plugin, `ZOO_PLUGIN_SECONDS` limits their time, and what they change of the process is undone.
 `ZOO_PLUGINS` limits loading to a comma-separated list (empty: none but the built-in parts),
 `ZOO_DISABLE_PLUGINS` switches some off; both take entry points' or distributions' names.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import itertools
 import os
+import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points, version
-from types import ModuleType
+from dataclasses import dataclass, field, replace
+from functools import partial
+from importlib.metadata import EntryPoint, distributions, entry_points, version
 from typing import Any, Generic, TypeVar
 
 import click
@@ -22,12 +27,38 @@ import pluggy
 from zoo_core import hookspecs
 from zoo_core.config import Config
 from zoo_core.errors import UnknownName
+from zoo_core.process import TimeUp, guarded, seconds_allowed
 from zoo_core.specs import AlgorithmSpec, CriticSpec, LossSpec, SamplerSpec
+from zoo_core.text import printable
 from zoo_core.tracking import TrackerSpec
 
 GROUP = "zoo"
 ONLY_VARIABLE = "ZOO_PLUGINS"
 DISABLE_VARIABLE = "ZOO_DISABLE_PLUGINS"
+REASON_LENGTH = 200
+"""Characters of a failure's reason, which is one line; the rest is in its traceback."""
+OFFERS = 10_000
+"""Maximum number of things that a hook gives: more is a generator that never ends."""
+CORE_COMMANDS = frozenset({"plugins", "show", "check"})
+"""Commands of `zoo_core.cli`, whose names no plugin can take."""
+OWN_DISTRIBUTIONS = frozenset(
+    {
+        "zoo-leaderboard",
+        "zoo-bc",
+        "zoo-bcq",
+        "zoo-cql",
+        "zoo-diffusion-bc",
+        "zoo-diffusion-ql",
+        "zoo-edp",
+        "zoo-idql",
+        "zoo-iql",
+        "zoo-qgpo",
+        "zoo-sac-off",
+        "zoo-sfbc",
+        "zoo-td3-bc",
+    }
+)
+"""The project's own, which are loaded first: of two that offer one name the first keeps it."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +85,17 @@ class Failure:
     traceback: str = ""
 
 
+@dataclass(frozen=True)
+class Change:
+    """What a plugin's import or hook changed of the process, which was undone."""
+
+    plugin: Plugin
+    where: str
+    """Such as "import of zoo_bc"."""
+    settings: tuple[str, ...]
+    """What was changed, in words."""
+
+
 T = TypeVar("T")
 
 
@@ -77,6 +119,7 @@ class Registry:
     commands: dict[str, Registered[click.Command]] = field(default_factory=dict)
     plugins: list[Plugin] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
 
     def algorithm(self, name: str) -> AlgorithmSpec:
         """The algorithm of that name.
@@ -108,51 +151,50 @@ class Registry:
             raise UnknownName(kind, name, table, hint)
         return table[name]
 
-    def add(self, module: ModuleType | object, plugin: Plugin) -> None:
+    def add(self, module: object, plugin: Plugin) -> None:
         """Registers a plugin's module and calls its hooks; failures are kept, never raised."""
+        self._register(module, plugin, _Clock())
+
+    def load(self, point: EntryPoint) -> None:
+        """Imports a plugin and registers it; failures are kept, never raised."""
+        clock = _Clock()
+        plugin = Plugin(printable(point.name), *_distribution(point), _module(point))
+        where = f"import of {plugin.module}"
+        found: list[object] = []
+        if self._guarded(lambda: found.append(point.load()), plugin, where, clock):
+            self._register(found[0], plugin, clock)
+
+    def _register(self, module: object, plugin: Plugin, clock: _Clock) -> None:
         manager = pluggy.PluginManager("zoo")
         manager.add_hookspecs(hookspecs)
-        try:
+        hooks: dict[str, Callable[..., Any]] = {}
+
+        def register() -> None:
             manager.register(module, name=plugin.name)
             manager.check_pending()
-        except Exception as error:
-            self._fail(plugin, error)
-            return
-        callers = [
-            caller for caller in manager.get_hookcallers(module) or () if caller.get_hookimpls()
-        ]
-        plugin = Plugin(
-            plugin.name,
-            plugin.distribution,
-            plugin.version,
-            plugin.module,
-            tuple(sorted(caller.name for caller in callers)),
-        )
-        self.plugins.append(plugin)
-        for caller in callers:
-            try:
-                gives: Callable[..., Any] = caller.get_hookimpls()[0].function
-                offered = list(gives())
-            except (Exception, SystemExit) as error:
-                self._fail(plugin, error, f"{caller.name}() ")
-                continue
-            for spec in offered:
-                self._offer(caller.name, spec, plugin)
+            for caller in manager.get_hookcallers(module) or ():
+                for implementation in caller.get_hookimpls():
+                    hooks[caller.name] = implementation.function
 
-    def _offer(self, hook: str, spec: Any, plugin: Plugin) -> None:
-        kind, expected = HOOKS[hook]
-        if not isinstance(spec, expected):
-            reason = f"{hook}() gave a {type(spec).__name__}, not a {expected.__name__}"
-            self.failures.append(Failure(plugin, reason))
+        if not self._guarded(register, plugin, "", clock):
             return
-        name: Any = spec.name
-        if not isinstance(name, str) or not name:
-            self.failures.append(Failure(plugin, f"{hook}() gave a {kind} without a name"))
+        plugin = replace(plugin, hooks=tuple(sorted(hooks)))
+        self.plugins.append(plugin)
+        for hook, gives in hooks.items():
+            offers: list[_Offer] = []
+            if self._guarded(partial(_take, hook, gives, offers), plugin, f"{hook}()", clock):
+                for offer in offers:
+                    self._accept(offer, plugin)
+            elif clock.over:
+                return
+
+    def _accept(self, offer: _Offer, plugin: Plugin) -> None:
+        if offer.problem:
+            self._refuse(plugin, offer.problem)
             return
-        reserved = {"weight", "name"} & set(getattr(spec, "config", Config).model_fields)
-        if kind == "loss" and reserved:
-            reason = f"the loss '{name}' has a setting '{min(reserved)}', which every term has"
-            self.failures.append(Failure(plugin, reason))
+        kind, name = offer.kind, offer.name
+        if kind == "command" and name in CORE_COMMANDS:
+            self._refuse(plugin, f"the command '{name}' clashes with zoo's own, which keeps it")
             return
         tables: dict[str, list[dict[str, Registered[Any]]]] = {
             # A part is named without saying which kind it is, so the two share their names.
@@ -170,15 +212,86 @@ class Registry:
                     f"the {kind} '{name}' of {plugin} clashes with that of {owner}, which keeps "
                     f"the name; uninstall or switch off one of them"
                 )
-                self.failures.append(Failure(plugin, reason))
+                self._refuse(plugin, reason)
                 return
-        tables[kind][0][name] = Registered(spec, plugin)
+        tables[kind][0][name] = Registered(offer.spec, plugin)
 
-    def _fail(self, plugin: Plugin, error: BaseException, where: str = "") -> None:
-        text = "".join(traceback.format_exception(error)).rstrip()
-        detail = str(error).strip().split("\n")[0]
-        reason = f"{where}raised {type(error).__name__}" + (f": {detail}" if detail else "")
-        self.failures.append(Failure(plugin, reason, text))
+    def _guarded(self, call: Callable[[], Any], plugin: Plugin, where: str, clock: _Clock) -> bool:
+        """Whether a call of the plugin's code ended well; notes its failure and its changes."""
+        outcome = guarded(call, clock.left)
+        if outcome.changes:
+            self.changes.append(Change(plugin, where, outcome.changes))
+        if isinstance(outcome.error, TimeUp):
+            clock.over = True
+            self._refuse(plugin, f"{where} took longer than {clock.limit:g} s (ZOO_PLUGIN_SECONDS)")
+        elif outcome.error is not None:
+            # An exception's text is the plugin's code too.
+            described = guarded(lambda: _described(outcome.error), clock.left)
+            reason, text = described.value or (f"raised {type(outcome.error).__name__}", "")
+            self._refuse(plugin, f"{where} {reason}".strip(), text)
+        return outcome.error is None
+
+    def _refuse(self, plugin: Plugin, reason: str, text: str = "") -> None:
+        self.failures.append(Failure(plugin, printable(reason, REASON_LENGTH), text))
+
+
+class _Clock:
+    """The time that a plugin has for its import and its hooks together."""
+
+    def __init__(self) -> None:
+        self.limit = seconds_allowed()
+        self.over = False
+        self._began = time.monotonic()
+
+    @property
+    def left(self) -> float | None:
+        """Seconds left; None for no limit."""
+        if self.limit is None:
+            return None
+        return max(self.limit - (time.monotonic() - self._began), 1e-3)
+
+
+@dataclass(frozen=True)
+class _Offer:
+    """One thing that a hook gave, or why it is refused."""
+
+    kind: str
+    name: str = ""
+    spec: Any = None
+    problem: str = ""
+
+
+def _take(hook: str, gives: Callable[..., Any], offers: list[_Offer]) -> None:
+    for spec in itertools.islice(gives(), OFFERS):
+        offers.append(_offer(hook, spec))
+    if len(offers) == OFFERS:
+        raise ValueError(f"gives {OFFERS} things or more")
+
+
+def _offer(hook: str, spec: Any) -> _Offer:
+    kind, expected = HOOKS[hook]
+    if not isinstance(spec, expected):
+        problem = f"{hook}() gave a {type(spec).__name__}, not a {expected.__name__}"
+        return _Offer(kind, problem=problem)
+    name: Any = spec.name
+    if not isinstance(name, str) or not name:
+        return _Offer(kind, problem=f"{hook}() gave a {kind} without a name")
+    if not name.isprintable() or set(name) & set(" /\\="):
+        problem = f"{hook}() gave a {kind} with the name {name!r}, which is not one printable word"
+        return _Offer(kind, problem=problem)
+    reserved = {"weight", "name"} & set(getattr(spec, "config", Config).model_fields)
+    if kind == "loss" and reserved:
+        problem = f"the loss '{name}' has a setting '{min(reserved)}', which every term has"
+        return _Offer(kind, problem=problem)
+    return _Offer(kind, name, spec)
+
+
+def _described(error: BaseException | None) -> tuple[str, str]:
+    """What was raised, in one line, and its traceback."""
+    assert error is not None
+    detail = str(error).strip().split("\n")[0]
+    text = "".join(traceback.format_exception(error)).rstrip()
+    return f"raised {type(error).__name__}" + (f": {detail}" if detail else ""), text
 
 
 HOOKS: dict[str, tuple[str, Any]] = {
@@ -206,24 +319,29 @@ def load(
     """
     from zoo_core import builtin
 
-    wanted = _names(ONLY_VARIABLE) if only is None else set(only)
-    unwanted = set(disable) | (_names(DISABLE_VARIABLE) or set())
+    chosen = _names(ONLY_VARIABLE) if only is None else set(only)
+    left_out = set(disable) | (_names(DISABLE_VARIABLE) or set())
     registry = Registry()
     registry.add(builtin, Plugin("builtin", "zoo-core", _version("zoo-core"), builtin.__name__))
-    points = entry_points(group=GROUP) if found is None else found
+    points = _installed_points() if found is None else found
     for point in sorted(points, key=_order):
-        distribution, number = _distribution(point)
-        names = {point.name, distribution}
-        if names & unwanted or (wanted is not None and not names & wanted):
-            continue
-        plugin = Plugin(point.name, distribution, number, point.module)
-        try:
-            module = point.load()
-        except (Exception, SystemExit) as error:
-            registry._fail(plugin, error, f"import of {point.module} ")
-            continue
-        registry.add(module, plugin)
+        names = {point.name, _distribution(point)[0]}
+        if not names & left_out and (chosen is None or names & chosen):
+            registry.load(point)
     return registry
+
+
+def _installed_points() -> list[EntryPoint]:
+    """The entry points of the group `zoo`; a distribution with unreadable metadata has none."""
+    try:
+        return list(entry_points(group=GROUP))
+    except Exception:
+        points: dict[tuple[str, str], EntryPoint] = {}
+        for distribution in distributions():
+            with contextlib.suppress(Exception):
+                for point in distribution.entry_points.select(group=GROUP):
+                    points.setdefault((str(distribution.name), point.name), point)
+        return list(points.values())
 
 
 @functools.cache
@@ -240,9 +358,8 @@ def disable(names: Iterable[str]) -> None:
 
 
 def _order(point: EntryPoint) -> tuple[bool, str, str]:
-    """Of two that offer one name the first keeps it: the project's own come before others."""
     distribution = _distribution(point)[0]
-    return not distribution.startswith("zoo-"), distribution, point.name
+    return distribution not in OWN_DISTRIBUTIONS, distribution, point.name
 
 
 def _names(variable: str) -> set[str] | None:
@@ -251,7 +368,20 @@ def _names(variable: str) -> set[str] | None:
 
 
 def _distribution(point: EntryPoint) -> tuple[str, str]:
-    return (point.dist.name, point.dist.version) if point.dist else ("unknown", "unknown")
+    """Name and version of the distribution; its metadata may lack both, or be unreadable."""
+    try:
+        assert point.dist is not None
+        return printable(point.dist.name), printable(point.dist.version)
+    except Exception:
+        return "unknown", "unknown"
+
+
+def _module(point: EntryPoint) -> str:
+    """The module that an entry point names; an invalid one has none."""
+    try:
+        return printable(point.module)
+    except Exception:
+        return printable(str(getattr(point, "value", "unknown")), 100)
 
 
 def _version(distribution: str) -> str:

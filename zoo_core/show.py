@@ -66,18 +66,16 @@ def plugins_page(registry: Registry, with_traceback: bool = False) -> str:
     if registry.failures:
         page.append("\nfailed:")
         for failure in registry.failures:
-            plugin = failure.plugin
-            page += textwrap.wrap(
-                f"{plugin.name} ({plugin}): {failure.reason}",
-                WIDTH,
-                initial_indent="  ",
-                subsequent_indent="    ",
-                break_on_hyphens=False,
-            )
+            page.append(f"  {failure.plugin.name} ({failure.plugin}): {failure.reason}")
             if with_traceback and failure.traceback:
                 page.append(textwrap.indent(failure.traceback, "    "))
         if not with_traceback:
             page.append("  (zoo plugins --traceback shows where)")
+    if registry.changes:
+        page.append("\nchanged the process, which was undone:")
+        for change in registry.changes:
+            settings = ", ".join(change.settings)
+            page.append(f"  {change.plugin.name} ({change.plugin}): {change.where}: {settings}")
     return "\n".join(page)
 
 

@@ -1,13 +1,17 @@
+import random
 import sys
 from importlib.metadata import EntryPoint
 from types import SimpleNamespace
 
 import click
+import numpy as np
 import pytest
+import torch
 
-from zoo_core import Config, UnknownName, hookimpl, registry
+from zoo_core import BrokenPlugin, Config, UnknownName, cli, hookimpl, registry, resolve
 from zoo_core.builtin import twin_q
 from zoo_core.registry import Plugin, Registry
+from zoo_core.show import plugins_page
 from zoo_core.specs import CriticSpec, LossSpec, SamplerSpec
 
 
@@ -69,6 +73,175 @@ def test_a_plugin_that_exits_at_import_is_reported(plugin):
     loaded = registry.load(found=points)
     assert "SystemExit" in reasons(loaded)["dist-leaver"]
     assert "q" in loaded.critics
+
+
+HOSTILE = {
+    "import os; os._exit(3)": "raised ProcessExit: os._exit()",
+    "raise KeyboardInterrupt": "raised KeyboardInterrupt",
+    "raise GeneratorExit": "raised GeneratorExit",
+    "raise BaseException('x' * 1000)": "raised BaseException: xxx",
+    "f = lambda: f()\nf()": "raised RecursionError",
+    "while True: pass": "took longer than 0.1 s",
+    "import time; time.sleep(1e6)": "took longer than 0.1 s",
+    "class E(Exception):\n  def __str__(self): raise self\nraise E": "raised E",
+    "class E(Exception):\n  def __str__(self):\n    while True: pass\nraise E": "raised E",
+    "raise ValueError('\\x1b[2J\\x1b]0;gone\\x07')": r"raised ValueError: \x1b[2J\x1b]0;gone\x07",
+}
+
+
+@pytest.mark.parametrize("source", HOSTILE)
+def test_whatever_an_import_does_is_one_line_and_the_others_work(plugin, monkeypatch, source):
+    monkeypatch.setenv("ZOO_PLUGIN_SECONDS", "0.1")
+    points = [plugin("hostile", source), plugin("fine", GOOD.format(name="fine_q"))]
+    loaded = registry.load(found=points)
+    (reason,) = reasons(loaded).values()
+    assert reason.startswith("import of hostile " + HOSTILE[source])
+    assert reason.isprintable() and len(reason) <= 200
+    assert "fine_q" in loaded.critics
+    listed = [line for line in plugins_page(loaded).splitlines() if "hostile" in line]
+    assert len(listed) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("import itertools; return itertools.repeat(7)", "raised ValueError: gives 10000 things"),
+        ("while True: yield 7", "raised ValueError: gives 10000 things"),
+        ("import time; time.sleep(1e6)", "took longer than 0.1 s"),
+        ("yield 7; raise SystemExit", "raised SystemExit"),
+        ("import os; os._exit(0)", "raised ProcessExit"),
+        (
+            "from zoo_core.builtin import ddpm\n    import dataclasses\n"
+            "    yield dataclasses.replace(ddpm.SPEC, name='a\\x1b[31m')",
+            "with the name 'a\\x1b[31m', which is not one printable word",
+        ),
+        (
+            "from zoo_core import SamplerSpec\n    class S(SamplerSpec):\n"
+            "        def __init__(self): pass\n"
+            "        def __getattribute__(self, name): raise OSError(name)\n    yield S()",
+            "raised OSError",
+        ),
+    ],
+)
+def test_whatever_a_hook_gives_is_one_line_and_the_others_work(plugin, monkeypatch, body, reason):
+    monkeypatch.setenv("ZOO_PLUGIN_SECONDS", "0.1" if "sleep" in body else "20")
+    source = f"from zoo_core import hookimpl\n@hookimpl\ndef zoo_samplers():\n    {body}\n"
+    points = [plugin("hostile", source), plugin("fine", GOOD.format(name="fine_q"))]
+    loaded = registry.load(found=points)
+    assert any(reason in failure.reason for failure in loaded.failures)
+    assert {failure.plugin.name for failure in loaded.failures} == {"hostile"}
+    assert "fine_q" in loaded.critics
+
+
+def test_a_lazy_hook_that_changes_the_process_is_named_and_still_used(plugin):
+    source = "import torch\ntorch.set_default_dtype(torch.float64)\n" + GOOD.format(name="q")
+    source += "    torch.set_grad_enabled(False)\n    print('noise')\n"
+    loaded = registry.load(found=[plugin("global", source)])
+    assert torch.is_grad_enabled() and torch.get_default_dtype() == torch.float32
+    assert loaded.failures == []
+    assert "q" in loaded.critics
+    assert {(change.where, *change.settings) for change in loaded.changes} == {
+        ("import of global", "torch's default dtype"),
+        ("zoo_critics()", "torch's gradient mode"),
+    }
+    page = plugins_page(loaded).splitlines()
+    assert "  global (dist-global 1.2): zoo_critics(): torch's gradient mode" in page
+
+
+def test_random_numbers_are_the_same_with_and_without_a_plugin(plugin):
+    source = "import torch, random, numpy\ntorch.manual_seed(0)\nrandom.seed(0)\n"
+    source += "numpy.random.seed(0)\n" + GOOD.format(name="q")
+
+    def drawn(points):
+        torch.manual_seed(5)
+        random.seed(5)
+        np.random.seed(5)
+        registry.load(found=points)
+        return torch.rand(3).tolist(), random.random(), np.random.random()
+
+    assert drawn([]) == drawn([plugin("seeds", source)])
+
+
+def test_an_entry_point_that_names_nothing_is_reported():
+    points = [
+        EntryPoint("a", "no_such_module_at_all", "zoo"),
+        EntryPoint("b", "zoo_core:no_such_name", "zoo"),
+        EntryPoint("c", "not a ! module", "zoo"),
+        EntryPoint("d\x1b[2J", "zoo_core.\x1b[2J", "zoo"),
+    ]
+    loaded = registry.load(found=points)
+    assert len(loaded.failures) == 4
+    assert all(failure.reason.isprintable() for failure in loaded.failures)
+    assert all(failure.plugin.name.isprintable() for failure in loaded.failures)
+
+
+def test_a_distribution_without_name_or_version_is_loaded(plugin):
+    point = plugin("fine", GOOD.format(name="fine_q"))
+    point.dist = SimpleNamespace(name=None, version=None)
+    loaded = registry.load(found=[point])
+    assert "fine_q" in loaded.critics
+    assert "unknown" in plugins_page(loaded)
+
+
+@pytest.mark.parametrize("name", ["show", "check", "plugins"])
+def test_the_cores_commands_cannot_be_taken(name):
+    class Commands:
+        @hookimpl
+        def zoo_commands(self):
+            return [click.Command(name)]
+
+    loaded = Registry()
+    loaded.add(Commands(), Plugin("c", "zoo-c", "1", "c"))
+    assert name not in loaded.commands
+    assert f"'{name}'" in loaded.failures[0].reason
+    assert set(cli.cli.commands) == registry.CORE_COMMANDS
+
+
+def test_the_projects_own_keep_their_names(plugin):
+    points = [
+        plugin("aa", GOOD.format(name="same"), "zoo-aa"),
+        plugin("bb", GOOD.format(name="same"), "zoo-td3-bc"),
+    ]
+    loaded = registry.load(found=points)
+    assert loaded.critics["same"].plugin.distribution == "zoo-td3-bc"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("torch.set_default_dtype(torch.float64)", ""),
+        ("raise SystemExit(3)", "algorithm 'mine' raised SystemExit"),
+        ("os._exit(3)", "algorithm 'mine' raised ProcessExit"),
+        ("time.sleep(1e6)", "algorithm 'mine' took longer than 0.2 s"),
+    ],
+)
+def test_an_algorithm_that_is_asked_for_its_parts_leaves_the_process(
+    plugin, monkeypatch, body, message
+):
+    monkeypatch.setenv("ZOO_PLUGIN_SECONDS", "0.2" if "sleep" in body else "20")
+    source = f"""
+import os, time, torch
+from zoo_core import *
+from zoo_core import hookimpl
+def parts(config):
+    {body}
+    return {{"sampler": Part("gaussian")}}
+def stages(config):
+    return (Stage("train", config.steps, (Update("a", {{"sampler": Adam()}}, (Term("nll"),)),)),)
+@hookimpl
+def zoo_algorithms():
+    cite = Citation("a", "b", 2026, "c")
+    yield AlgorithmSpec("mine", AlgorithmConfig, cite, parts=parts, stages=stages,
+                        acts=lambda config: (Act(),))
+"""
+    loaded = registry.load(found=[plugin("mine", source)])
+    assert loaded.failures == []
+    if message:
+        with pytest.raises(BrokenPlugin, match=message):
+            resolve("mine", registry=loaded)
+    else:
+        resolve("mine", registry=loaded)
+    assert torch.get_default_dtype() == torch.float32
 
 
 @pytest.mark.parametrize(
