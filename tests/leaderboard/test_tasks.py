@@ -16,6 +16,9 @@ from minari.data_collector import EpisodeBuffer
 from zoo_core.errors import ZooError
 from zoo_leaderboard import datasets
 from zoo_leaderboard.datasets import Environment
+from zoo_leaderboard.datasets.reference import reference_of
+from zoo_leaderboard.result import Protocol
+from zoo_leaderboard.running.evaluation import Evaluator
 
 PENDULUM = json.loads(gymnasium.spec("Pendulum-v1").to_json())
 
@@ -158,3 +161,63 @@ def test_what_data_were_logged_in_counts_too_but_for_the_time_limit(store: Path)
     with pytest.raises(ZooError, match="wrappers"):
         datasets.find("toy/plain-v0+toy/clipped-v0")
     assert datasets.find("toy/plain-v0+toy/long-v0").episodes == 2
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_observations_normalised_by_lost_statistics_are_refused(store: Path) -> None:
+    dataset(store, "toy/normal-v0", spec_of(wrappers.NormalizeObservation(pendulum())))
+    found = datasets.find("toy/normal-v0")
+    assert found.episodes == 1, "the data can be trained on"
+    with pytest.raises(ZooError, match=r"'toy/normal-v0'.*NormalizeObservation.*eval_env_spec"):
+        found.make_env()
+    dataset(store, "toy/told-v0", PENDULUM, logged=spec_of(wrappers.NormalizeReward(pendulum())))
+    assert not datasets.find("toy/told-v0").make_env().note, "eval_env_spec wins"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_returns_are_those_before_normalised_rewards_and_the_record_says_so(store: Path) -> None:
+    def played(id: str) -> Any:
+        protocol = Protocol(episodes=2, seed=5)
+        with Evaluator(datasets.find(id).make_env, protocol) as evaluate:
+            return evaluate(lambda observations: observations[:, 1:2])
+
+    dataset(store, "toy/plain-v0", PENDULUM)
+    dataset(store, "toy/normal-v0", spec_of(wrappers.NormalizeReward(pendulum(), epsilon=0.5)))
+    plain, normal = played("toy/plain-v0"), played("toy/normal-v0")
+    assert normal.returns == plain.returns
+    assert "NormalizeReward" in normal.note and "toy/normal-v0" in normal.note
+    assert not plain.note
+
+
+HOPPER = json.loads(gymnasium.spec("Hopper-v5").to_json())
+
+
+@pytest.mark.parametrize(
+    ("spec", "counts"),
+    [
+        ({"id": "Hopper-v5"}, True),
+        (HOPPER, True),
+        ({"id": "Hopper-v4"}, True),
+        ({**HOPPER, "kwargs": {"healthy_reward": 1}}, True),
+        ({**HOPPER, "kwargs": {"exclude_current_positions_from_observation": False}}, True),
+        ({**HOPPER, "kwargs": {"healthy_reward": 2.0}}, False),
+        ({**HOPPER, "kwargs": {"terminate_when_unhealthy": False}}, False),
+        ({**HOPPER, "max_episode_steps": 500}, False),
+        ({**HOPPER, "max_episode_steps": None}, False),
+        ({**HOPPER, "entry_point": "mine:HopperEnv"}, False),
+        ({**HOPPER, "id": "mine/Hopper-v5"}, False),
+        ({**HOPPER, "additional_wrappers": spec_of(
+            wrappers.StickyAction(pendulum(), 0.5))["additional_wrappers"]}, False),
+        ({**HOPPER, "additional_wrappers": spec_of(
+            wrappers.RecordEpisodeStatistics(pendulum()))["additional_wrappers"]}, True),
+        ({"id": "Pusher-v5"}, False),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_d4rls_references_count_for_the_task_that_they_were_measured_on(
+    spec: dict[str, Any], counts: bool
+) -> None:
+    found = reference_of({}, Environment(spec).task)
+    assert (found is not None) == counts
+    own = reference_of({"ref_min_score": 1.0, "ref_max_score": 2.0}, Environment(spec).task)
+    assert own is not None and own.max == 2.0, "a dataset's own are those of its task"

@@ -115,7 +115,7 @@ def _info(
         observation_dim=observation_dim,
         action_dim=action_dim,
         environment=environment.id if environment else None,
-        reference=reference_of(metadata, environment.id if environment else None),
+        reference=reference_of(metadata, environment.task if environment else None),
         megabytes=metadata.get("dataset_size"),
         author=authors if isinstance(authors, str) else ", ".join(sorted(authors)) or None,
         code=metadata.get("code_permalink"),

@@ -72,7 +72,7 @@ class Member:
     @cached_property
     def reference(self) -> Reference | None:
         """Its own reference returns, or D4RL's for its environment."""
-        return reference_of(self.metadata, self.environment.id if self.environment else None)
+        return reference_of(self.metadata, self.environment.task if self.environment else None)
 
     def load(self) -> OfflineData:
         """The term's episodes, in order; the whole set is memory-mapped from the flat cache.

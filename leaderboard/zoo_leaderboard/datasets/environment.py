@@ -174,8 +174,9 @@ def make_vector_env(
     class VectorEnv(gymnasium.Wrapper[Observation, Observation, Any, Any]):
         """Flattens observations and scales actions."""
 
-        def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+        def __init__(self, env: gymnasium.Env[Any, Any], note: str) -> None:
             super().__init__(env)
+            self.note = note
             size = observation_size(name, space)
             self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float32)
             self.action_space = gymnasium.spaces.Box(-1.0, 1.0, scaling.low.shape, np.float32)
@@ -195,11 +196,46 @@ def make_vector_env(
 
     env = environment.make_raw(render_mode)
     try:
+        note = _settle_statistics(env, name)
         _check(env, environment, space, scaling, name)
     except ZooError:
         env.close()
         raise
-    return VectorEnv(env)
+    return VectorEnv(env, note)
+
+
+def layers(env: gymnasium.Env[Any, Any]) -> Iterator[gymnasium.Env[Any, Any]]:
+    """An environment, each environment that it wraps, and the innermost last."""
+    import gymnasium
+
+    while isinstance(env, gymnasium.Wrapper):
+        yield env
+        env = env.env
+    yield env
+
+
+def _settle_statistics(env: gymnasium.Env[Any, Any], name: str) -> str:
+    """Handles wrappers whose running statistics are those of the run that logged the data.
+
+    `NormalizeReward` is switched off, so that returns are the environment's own; a line says so.
+
+    Raises:
+        ZooError: observations are normalised, by statistics that no dataset holds.
+    """
+    from gymnasium import wrappers
+
+    note = ""
+    for layer in layers(env):
+        if isinstance(layer, wrappers.NormalizeObservation):
+            raise ZooError(
+                f"dataset '{name}' was logged behind NormalizeObservation, whose statistics are "
+                "not stored, so its observations cannot be repeated; log plain ones, or name "
+                "another environment in its metadata's eval_env_spec"
+            )
+        if isinstance(layer, wrappers.NormalizeReward):
+            layer.update_running_mean, layer.epsilon = False, 0.0
+            note = f"returns are before the NormalizeReward that '{name}' was logged behind"
+    return note
 
 
 def _check(

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from zoo_leaderboard.datasets.task import Task, resolved
+
 D4RL_SOURCE = "D4RL d4rl/infos.py @ 89141a6, for the gym-v2 environment of this name"
 D4RL_RETURNS = {
     "HalfCheetah": (-280.178953, 12135.0),
@@ -16,6 +18,9 @@ D4RL_RETURNS = {
     "Ant": (-325.6, 3879.7),
 }
 """Returns of a random policy and an expert by environment; D4RL has none for other MuJoCo tasks."""
+
+D4RL_STEPS = 1000
+"""The time limit under which they were measured."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +42,31 @@ class Reference:
         return 100.0 * (episode_return - self.min) / (self.max - self.min)
 
 
-def reference_of(metadata: Mapping[str, Any], environment_id: str | None) -> Reference | None:
-    """The references of a dataset: its own, else D4RL's for the environment, else none.
+def reference_of(metadata: Mapping[str, Any], task: Task | None) -> Reference | None:
+    """The references of a dataset: its own, else D4RL's for its task, else none.
 
     Minari's `mujoco/*` v0 sets carry none of their own.
+
+    Args:
+        metadata: Minari's.
+        task: The task that policies are evaluated on.
     """
     low, high = metadata.get("ref_min_score"), metadata.get("ref_max_score")
     if low is not None and high is not None and math.isfinite(high - low) and high != low:
         source = metadata.get("ref_source") or f"metadata of {metadata.get('dataset_id')}"
         return Reference(float(low), float(high), str(source))
-    match = re.fullmatch(r"(\w+)-v\d+", environment_id or "")
-    if match and match[1] in D4RL_RETURNS:
+    match = re.fullmatch(r"(\w+)-v\d+", task["id"] if task else "")
+    if task and match and match[1] in D4RL_RETURNS and _is_d4rls(task):
         return Reference(*D4RL_RETURNS[match[1]], source=D4RL_SOURCE)
     return None
+
+
+def _is_d4rls(task: Task) -> bool:
+    """Whether returns are earned as in D4RL's environment of this name, whatever is observed: the
+    same class, rewards, ends of episodes and time limit. Its version may differ; the source of the
+    returns names D4RL's."""
+    if not task["entry_point"].startswith("gymnasium.envs.mujoco"):
+        return False
+    kwargs = resolved(task)["kwargs"] if task["kwargs"] else {}
+    changed = [name for name in kwargs if not name.endswith("_observation")]
+    return not changed and not task["wrappers"] and task["max_episode_steps"] == D4RL_STEPS

@@ -65,7 +65,7 @@ def differences(one: Task, other: Task) -> list[str]:
     """
     if one == other:
         return []
-    one, other = _resolved(one), _resolved(other)
+    one, other = resolved(one), resolved(other)
     names = {
         "id": "ids",
         "entry_point": "entry points",
@@ -76,8 +76,9 @@ def differences(one: Task, other: Task) -> list[str]:
     return [name for part, name in names.items() if one[part] != other[part]]
 
 
-def _resolved(task: Task) -> Task:
-    """A task without arguments that are defaults, its classes by their own names."""
+def resolved(task: Task) -> Task:
+    """A task without arguments that are defaults, its classes by their own names, as far as its
+    packages are installed here."""
     wrappers = [dict(zip(w, _code(**w), strict=True)) for w in task["wrappers"]]
     entry, kwargs = _code(task["entry_point"], task["kwargs"])
     return {**task, "entry_point": entry, "kwargs": kwargs, "wrappers": wrappers}

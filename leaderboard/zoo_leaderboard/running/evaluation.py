@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zoo_core.errors import Diverged, ZooError
+from zoo_leaderboard.datasets.environment import layers
 from zoo_leaderboard.result import Protocol
 from zoo_leaderboard.running.rollout import Environment, Rollout, close, name_of, seeded_process
 
@@ -147,6 +148,7 @@ class Evaluator:
         if self._kept:
             return self._kept
         copies = [self._make() for _ in range(self.protocol.episodes)]
+        self._note(getattr(copies[0], "note", ""))
         if all(map(_reset_suffices, copies)):
             self._kept = copies
         return copies
@@ -203,14 +205,13 @@ class _Joint(NamedTuple):
 def _reset_suffices(env: gymnasium.Env[Any, Any]) -> bool:
     """Whether the environment, with no wrapper around it but the zoo's and Gymnasium's usual ones,
     is one that keeps nothing over a reset."""
-    layer: Any = env
     usual = (gymnasium.wrappers.TimeLimit, gymnasium.wrappers.OrderEnforcing)
-    while isinstance(layer, gymnasium.Wrapper):
-        ours = type(layer).__module__.startswith("zoo_leaderboard.")
-        if not ours and not isinstance(layer, usual):
-            return False
-        layer = layer.env
-    return type(layer).__module__ in RESET_SUFFICES
+    *wrappers, base = layers(env)
+    plain = all(
+        isinstance(layer, usual) or type(layer).__module__.startswith("zoo_leaderboard.")
+        for layer in wrappers
+    )
+    return plain and type(base).__module__ in RESET_SUFFICES
 
 
 def evaluation_steps(total: int, protocol: Protocol) -> list[int]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from zoo_core.errors import ZooError
 from zoo_core.text import printable
+from zoo_leaderboard.datasets.environment import layers
 from zoo_leaderboard.datasets.outcomes import reset_outcome, shown, step_outcome
 
 Environment = gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]
@@ -117,13 +118,12 @@ def name_of(env: gymnasium.Env[Any, Any]) -> str:
 
 def own_limit(env: gymnasium.Env[Any, Any]) -> int:
     """The steps of the environment's own time limit; 0 if it has none."""
-    layer: Any = env
-    while isinstance(layer, gymnasium.Wrapper):
-        if isinstance(layer, gymnasium.wrappers.TimeLimit):
-            return int(layer._max_episode_steps)
-        layer = layer.env
-    spec = getattr(layer, "spec", None)
-    return max(0, int(getattr(spec, "max_episode_steps", None) or 0))
+    limits = [
+        layer._max_episode_steps
+        for layer in layers(env)
+        if isinstance(layer, gymnasium.wrappers.TimeLimit)
+    ]
+    return min(limits, default=0)
 
 
 @contextlib.contextmanager
@@ -146,20 +146,16 @@ def seeded_process(seed: int, device: torch.device) -> Iterator[None]:
 def _seed(env: Environment, seed: int) -> None:
     """Seeds what `reset(seed=...)` of a ported environment may leave alone: its generator, and
     those of its spaces."""
-    layer: Any = env
     spaces: dict[int, gymnasium.Space[Any]] = {}
-    while True:
+    for layer in layers(env):
         for name in ("action_space", "observation_space"):
             space = getattr(layer, name, None)
             if isinstance(space, gymnasium.Space):
                 spaces[id(space)] = space
-        if not isinstance(layer, gymnasium.Wrapper):
-            break
-        layer = layer.env
     for space in spaces.values():
         space.seed(seed)
     with contextlib.suppress(AttributeError):
-        layer.np_random = gymnasium.utils.seeding.np_random(seed)[0]
+        env.unwrapped.np_random = gymnasium.utils.seeding.np_random(seed)[0]
 
 
 def _reason(error: BaseException) -> str:
