@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-import subprocess
-import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium
 import numpy as np
 import pytest
 import torch
+from worlds import python
 
 from zoo_leaderboard import datasets
 from zoo_leaderboard.datasets import Dataset, embedded
 from zoo_leaderboard.datasets.embedded import bandit_env
+from zoo_leaderboard.datasets.embedded.builder import write
 from zoo_leaderboard.datasets.embedded.pendulum import controller
 from zoo_leaderboard.datasets.embedded.pointmaze import Planner
+from zoo_leaderboard.datasets.writing import Episode
 
 PENDULUM, BANDIT, MAZE = "zoo/pendulum/mixed-v0", "zoo/bandit/modes-v0", "zoo/pointmaze/umaze-v0"
 NARROW = "zoo/pendulum/narrow-v0"
@@ -26,7 +31,10 @@ NARROW = "zoo/pendulum/narrow-v0"
 @pytest.fixture(scope="module", autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory) -> object:
     with pytest.MonkeyPatch.context() as patch:
-        path = tmp_path_factory.mktemp("zoo")
+        # The test workers share what any of them has built.
+        base = tmp_path_factory.getbasetemp()
+        path = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "embedded"
+        path.mkdir(exist_ok=True)
         patch.setenv("ZOO_HOME", str(path))
         patch.setenv("MINARI_DATASETS_PATH", str(path / "none"))
         yield path
@@ -55,8 +63,13 @@ def score(found: Dataset, value: float) -> float:
     return found.reference.normalized(value)
 
 
-def test_they_are_listed_before_and_after_they_are_built(home: Path) -> None:
-    rows = {info.id: info for info in datasets.listing()}
+def test_they_are_listed_before_and_after_they_are_built(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as empty:
+        empty.setenv("ZOO_HOME", str(tmp_path))
+        rows = {info.id: info for info in datasets.listing()}
+    assert not any(info.built for info in rows.values())
     assert set(rows) == {PENDULUM, NARROW, BANDIT, MAZE} == set(embedded.IDS)
     assert all(info.where == "embedded" and info.description for info in rows.values())
     datasets.find(BANDIT)
@@ -163,26 +176,30 @@ def test_the_maze_is_logged_and_evaluated_as_d4rl_does_it() -> None:
 
 def test_two_processes_build_the_same_at_once_and_get_the_same_bytes(tmp_path: Path) -> None:
     code = f"from zoo_leaderboard import datasets; print(datasets.find({BANDIT!r}).data.digest)"
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", code],
-            env={**os.environ, "ZOO_HOME": str(tmp_path)},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    digests = {worker.communicate(timeout=120)[0].strip() for worker in workers}
-    assert all(worker.returncode == 0 for worker in workers)
+    with ThreadPoolExecutor() as pool:
+        workers = [
+            pool.submit(python, code, cwd=tmp_path, ZOO_HOME=str(tmp_path)) for _ in range(2)
+        ]
+    digests = {worker.result().stdout.strip() for worker in workers}
+    assert all(worker.result().returncode == 0 for worker in workers)
     assert digests == {datasets.find(BANDIT).data.digest}, "built anew: the same arrays"
     assert not list(tmp_path.rglob(".new-*"))
 
 
 @pytest.mark.parametrize("id", [PENDULUM, NARROW, MAZE])
-def test_building_again_gives_the_same_arrays(id: str) -> None:
+def test_building_again_gives_the_same_arrays(
+    id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def first() -> Iterator[Episode]:
+        return itertools.islice(embedded.builder(id).episodes(), 5)
+
+    monkeypatch.setenv("ZOO_HOME", str(tmp_path))
+    folder = tmp_path / "datasets" / id
+    folder.mkdir(parents=True)
+    write(replace(embedded.builder(id), episodes=first), folder / "data")
     found = datasets.find(id)
-    made = list(zip(range(5), embedded.builder(id).episodes(), strict=False))
-    for number, again in made:
+    assert len(found.data.lengths) == 5
+    for number, again in enumerate(first()):
         start, stop = (int(i) for i in found.data.starts[number : number + 2])
         wanted = found.scaling.to_unit(again.actions).astype(np.float32)
         np.testing.assert_array_equal(found.data.actions[start:stop].numpy(), wanted)

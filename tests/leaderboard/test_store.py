@@ -1,11 +1,10 @@
 import json
 import os
 import stat
-import subprocess
-import sys
 
 import pytest
 from synthetic import synthetic
+from worlds import python
 
 from zoo_core import ZooError
 from zoo_leaderboard.result import Cell, Ingredients, Measured, Protocol, Result
@@ -133,7 +132,7 @@ def test_the_plan_keeps_the_newest_key_of_a_cell(store):
     assert store.planned("other") == {}
 
 
-def test_a_lock_holds_against_others_and_dies_with_its_process(store):
+def test_a_lock_holds_against_others_and_dies_with_its_process(store, tmp_path):
     with store.lock("key") as mine:
         assert mine
         with store.lock("key") as second:
@@ -146,8 +145,7 @@ def test_a_lock_holds_against_others_and_dies_with_its_process(store):
         "    assert mine\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    killed = subprocess.run([sys.executable, "-c", code, str(store.root)], check=False)
-    assert killed.returncode == -9
+    assert python(code, store.root, cwd=tmp_path).returncode == -9
     with store.lock("key") as mine:
         assert mine
 

@@ -7,10 +7,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 import pytest
 import zoo_trouble
@@ -61,22 +61,40 @@ def environment(site: Path, home: Path) -> dict[str, str]:
 
 def zoo(*arguments: object, cwd: Path, **variables: str) -> subprocess.CompletedProcess:
     """Runs the command `zoo` in a separate process, a fork of the zygote."""
+    return _run("zoo", *arguments, cwd=cwd, **variables)
+
+
+def python(
+    code: str, *arguments: object, cwd: Path, **variables: str
+) -> subprocess.CompletedProcess:
+    """Runs `python -c CODE ...` in a separate process, a fork of the zygote."""
+    return _run("python", "-c", code, *arguments, cwd=cwd, **variables)
+
+
+def _run(*command: object, cwd: Path, **variables: str) -> subprocess.CompletedProcess:
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as error:
-        handles = {"stdout": out.fileno(), "stderr": error.fileno()}
-        environment = {**os.environ, **variables}
-        process = zygote().zoo(*map(str, arguments), cwd=cwd, env=environment, **handles)
-        code = process.wait(600)
+        code = _start(command, cwd, variables, out, error).wait(600)
         for stream in (out, error):
             stream.seek(0)
-        return subprocess.CompletedProcess(arguments, code, out.read(), error.read())
+        return subprocess.CompletedProcess(command, code, out.read(), error.read())
 
 
 def start(*arguments: object, cwd: Path, **variables: str) -> Forked:
     """Starts the command `zoo`, which writes to the file `out` of its folder."""
     with (cwd / "out").open("a") as out:
-        handles = {"stdout": out.fileno(), "stderr": out.fileno()}
-        environment = {**os.environ, **variables}
-        return zygote().zoo(*map(str, arguments), cwd=cwd, env=environment, **handles)
+        return _start(("zoo", *arguments), cwd, variables, out, out)
+
+
+def _start(
+    command: Sequence[object], cwd: Path, variables: Mapping[str, str], out: IO, error: IO
+) -> Forked:
+    return zygote().start(
+        *map(str, command),
+        cwd=cwd,
+        env={**os.environ, **variables},
+        stdout=out.fileno(),
+        stderr=error.fileno(),
+    )
 
 
 def start_fresh(*arguments: object, cwd: Path, **variables: str) -> subprocess.Popen:

@@ -77,10 +77,10 @@ class Zygote:
     def __init__(self, requests: socket.socket, pid: int) -> None:
         self.requests, self.pid = requests, pid
 
-    def zoo(
+    def start(
         self, *arguments: str, cwd: Path, env: Mapping[str, str], stdout: int, stderr: int
     ) -> Forked:
-        """Starts the command `zoo` with the given handles and nothing to read."""
+        """Starts `zoo ...`, or `python -c CODE ...`, with the given handles and nothing to read."""
         with Path(os.devnull).open("rb") as stdin:
             handles = (stdin.fileno(), stdout, stderr)
             return self._fork(handles, cwd, env, arguments)
@@ -103,7 +103,7 @@ class Zygote:
         handles: tuple[int, int, int],
         cwd: Path,
         env: Mapping[str, str],
-        arguments: Sequence[str] | None = None,
+        arguments: Sequence[str] = (),
     ) -> Forked:
         request = {"cwd": str(cwd), "env": dict(env), "arguments": arguments}
         report, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -205,15 +205,20 @@ def become(request: dict[str, Any], handles: Sequence[int], client: Zygote) -> N
     sys.path[:] = [request["cwd"], *own, *sys.path[1:]]
     from zoo_leaderboard.running.forkserver import ForkServer, serve
 
-    if request["arguments"] is None:
+    if not request["arguments"]:
         client.requests.close()
         os.setsid()
         end(serve)
-    from zoo_core.cli import main
-
     ForkServer._spawn = staticmethod(client.fork_server)
-    sys.argv = ["zoo", *request["arguments"]]
-    end(functools.partial(main, request["arguments"]))
+    program, *arguments = request["arguments"]
+    if program == "zoo":
+        from zoo_core.cli import main
+
+        sys.argv = ["zoo", *arguments]
+        end(functools.partial(main, arguments))
+    _, code, *arguments = arguments
+    sys.argv = ["-c", *arguments]
+    end(functools.partial(exec, code, {"__name__": "__main__"}))
 
 
 def end(target: Callable[[], None]) -> NoReturn:
