@@ -38,6 +38,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zoo_leaderboard.board.board import Board
     from zoo_leaderboard.board.loading import load
+    from zoo_leaderboard.forgetting import forget
     from zoo_leaderboard.policies.exporting import Exported, export
     from zoo_leaderboard.policies.scoring import Evaluated, evaluate
     from zoo_leaderboard.policies.training import Trained, train
@@ -64,6 +65,7 @@ _HOMES = {
     "Watched": "policies.watching",
     "evaluate": "policies.scoring",
     "export": "policies.exporting",
+    "forget": "forgetting",
     "load": "board.loading",
     "load_track": "track",
     "merge": "store.merge",
@@ -87,6 +89,7 @@ __all__ = [
     "Watched",
     "evaluate",
     "export",
+    "forget",
     "load",
     "load_track",
     "merge",

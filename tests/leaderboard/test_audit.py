@@ -67,20 +67,20 @@ def test_a_record_that_was_altered_is_found(store):
 
 @pytest.mark.slow
 def test_another_machines_runs_must_lie_in_the_interval_of_the_seeds(store):
-    def far(result):
-        return result.score + 1e6
+    def apart(difference):
+        def evaluations(result):
+            return tuple(
+                e.model_copy(update={"returns": tuple(r + difference for r in e.returns)})
+                for e in result.evaluations
+            )
 
-    def other(result):
-        return tuple(
-            e.model_copy(update={"returns": tuple(r + 1e-7 for r in e.returns)})
-            for e in result.evaluations
-        )
+        return evaluations
 
-    changed(store, machine=elsewhere, evaluations=other)
+    changed(store, machine=elsewhere, evaluations=apart(1e-7))
     (found,) = verify(TRACK, store, sample=1, workers=1)
     assert found.verdict == "within"
     assert "made with processor another one" in found.note
-    changed(store, score=far)
+    changed(store, evaluations=apart(1e6))
     (found,) = verify(TRACK, store, sample=1, workers=1)
     assert found.verdict == "differs"
 
@@ -101,7 +101,7 @@ def test_the_command_tells_each_run_and_fails_where_one_differs(store, world):
 
 
 def test_nothing_to_verify_is_said(world):
-    Store(world / "runs").remember("check", {})
+    Store(world / "runs").check_writable()
     with pytest.raises(ZooError, match="no finished run of the present code"):
         verify(TRACK, Store(world / "runs"))
 

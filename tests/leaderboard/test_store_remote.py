@@ -1,5 +1,6 @@
 """Stores at URLs: in memory, in a folder named by a URL, and in an S3 that runs as a process."""
 
+import contextlib
 import re
 import uuid
 
@@ -10,7 +11,7 @@ from worlds import BANDIT, zoo
 import zoo_leaderboard
 from zoo_core import ZooError
 from zoo_leaderboard.result import Cell, Protocol, Result
-from zoo_leaderboard.store import Damaged, Store
+from zoo_leaderboard.store import Damaged, Store, agent_name
 from zoo_leaderboard.store.merge import merge
 from zoo_leaderboard.track import Track
 
@@ -208,3 +209,108 @@ def test_a_leaderboard_runs_into_a_bucket_and_its_table_comes_from_there(world, 
     again = zoo("leaderboard", "run", *options, "--algorithm", "steady", cwd=world)
     assert "1 runs: 1 finished, 0 to run" in again.stdout
     assert not (world / "far.png").exists()
+
+
+class Machine:
+    """A store as one of several machines has it, with its own unfinished work."""
+
+    def __init__(self, url, home, result, policy):
+        self.home, self.result = home, result
+        with self.here():
+            self.store = Store(url)
+            folder = self.store.unfinished(result.key)
+            folder.mkdir(parents=True)
+            (folder / "agent.pt").write_bytes(policy)
+
+    def here(self):
+        context = pytest.MonkeyPatch.context()
+        patch = context.__enter__()
+        patch.setenv("ZOO_HOME", str(self.home))
+        stack = contextlib.ExitStack()
+        stack.push(context)
+        return stack
+
+    def put(self):
+        with self.here():
+            self.store.put(self.result)
+
+    def settle(self):
+        with self.here():
+            self.store.settle(self.result.key)
+
+
+@pytest.fixture(params=["memory", "s3"])
+def machines(request, tmp_path):
+    url = f"memory://{uuid.uuid4().hex}"
+    if request.param == "s3":
+        url = request.getfixturevalue("s3") + "/runs"
+    first, second = synthetic("bc", "a-v0", 0), synthetic("bc", "a-v0", 0, (0.0, 99.0))
+    return (
+        Machine(url, tmp_path / "one", first, b"first policy"),
+        Machine(url, tmp_path / "two", second, b"second policy"),
+    )
+
+
+def kept(machine):
+    """The record of a store, and the policy next to it."""
+    store, result = machine.store, machine.result
+    policy = agent_name(store.name(result.cell, result.key))
+    there = store.files.exists(policy)
+    return store.get(result.cell, result.key), store.files.read(policy) if there else None
+
+
+def test_the_policy_next_to_a_record_is_its_own_when_two_finish_one_after_the_other(machines):
+    one, two = machines
+    one.put()
+    two.put()
+    assert kept(one) == (one.result, b"first policy")
+
+
+@pytest.mark.parametrize("step", ["create", "send"])
+def test_the_policy_next_to_a_record_is_its_own_when_two_finish_at_once(
+    machines, monkeypatch, step
+):
+    one, two = machines
+    original = getattr(one.store.files, step)
+
+    def late(*arguments):
+        two.put()
+        return original(*arguments)
+
+    monkeypatch.setattr(one.store.files, step, late)
+    one.put()
+    winner = two if step == "create" else one
+    assert kept(one) == (
+        winner.result,
+        b"second policy" if winner is two else b"first policy",
+    )
+
+
+@pytest.mark.parametrize("step", ["create", "send"])
+def test_a_policy_follows_its_record_where_the_machine_died_between(machines, monkeypatch, step):
+    one, two = machines
+    with monkeypatch.context() as patch:
+        patch.setattr(one.store.files, step, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            one.put()
+    assert kept(one)[1] is None
+    two.put()
+    one.settle()
+    two.settle()
+    # Where the first one's record was not there yet, the second one's counts.
+    winner, policy = (two, b"second policy") if step == "create" else (one, b"first policy")
+    assert kept(one) == (winner.result, policy)
+    assert not one.home.joinpath("stores").exists() or not list(one.home.rglob("agent.pt"))
+
+
+def test_a_request_that_was_carried_out_without_an_answer_is_ours(machines, monkeypatch):
+    one, _ = machines
+    create = one.store.files.create
+
+    def unanswered(name, content):
+        create(name, content)
+        return False
+
+    monkeypatch.setattr(one.store.files, "create", unanswered)
+    one.put()
+    assert kept(one) == (one.result, b"first policy")

@@ -199,6 +199,49 @@ def _finish(summary: Summary, store: Store) -> None:
         click.get_current_context().exit(1)
 
 
+@leaderboard.command("forget")
+@TRACK
+@click.option("--algorithm", "algorithms", multiple=True, help="Repeat for more than one.")
+@click.option("--dataset", "datasets", multiple=True, help="An id or a sum; repeat for more.")
+@click.option("--seeds", metavar="0-4", help="Such as 3, 0-4 or 0,2,5-7.  [default: all]")
+@click.option(
+    "--variant", "variants", multiple=True, type=click.Choice(["default", "tuned"]), help="Of rows."
+)
+@STORE
+@click.option("--dry-run", is_flag=True, help="Only say what would be dropped.")
+def forget_command(
+    track: str,
+    algorithms: Sequence[str],
+    datasets: Sequence[str],
+    seeds: str | None,
+    variants: Sequence[Any],
+    store: str | None,
+    dry_run: bool,
+) -> None:
+    """Drop planned cells without a result, so that they no longer count as missing.
+
+    Results stay, failed, stale and damaged ones too, and so do checkpoints.
+    """
+    from zoo_leaderboard.forgetting import forget
+    from zoo_leaderboard.planning import parse_seeds
+    from zoo_leaderboard.store import Store
+
+    place = Store(store)
+    dropped = forget(
+        track,
+        algorithms=algorithms,
+        datasets=datasets,
+        seeds=None if seeds is None else parse_seeds(seeds),
+        variants=variants,
+        store=place,
+        dry_run=dry_run,
+    )
+    for cell in dropped:
+        print_line(f"  {cell}")
+    would = "would be dropped from" if dry_run else "dropped from"
+    print_line(f"{len(dropped)} planned cells without a result {would} the plan in {place}")
+
+
 @leaderboard.command("merge")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 @STORE
