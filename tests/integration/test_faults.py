@@ -353,11 +353,11 @@ def test_ctrl_c_leaves_a_store_to_go_on_from(world, home):
     waited(lambda: list(store.glob("unfinished/*/checkpoint.pt")))
     runner.send_signal(signal.SIGINT)
     assert runner.wait(60) == 130
-    assert "the same command goes on from the checkpoints" in (world / "out").read_text()
+    assert "run the same command again to resume" in (world / "out").read_text()
     nobody_is_left(home)
     assert not any(isinstance(found, Damaged) for found in Store(store).load()[1])
     again = zoo(*command(store), cwd=world)
     assert again.returncode == 0
-    assert "goes on at step" in again.stdout
+    assert "resumes at step" in again.stdout
     attempts = [json.loads(value)["times"]["attempts"] for value, _ in records(store).values()]
     assert sorted(attempts) == [1, 2]

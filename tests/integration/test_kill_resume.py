@@ -6,9 +6,10 @@ import signal
 import subprocess
 import sys
 
-from worlds import BANDIT, processes_with, waited, zoo
+from worlds import BANDIT, processes_with, start, waited, zoo
 
 import zoo_leaderboard
+from zoo_leaderboard.result import Result
 from zoo_leaderboard.track import load_track
 
 TRACK = f"""
@@ -66,7 +67,7 @@ def test_a_killed_run_goes_on_where_it_stopped(world):
 
     again = zoo(*command, cwd=world)
     assert again.returncode == 0, again.stderr + again.stdout
-    assert re.search(r"goes on at step (60|120|180) of 240", again.stdout)
+    assert re.search(r"resumes at step (60|120|180) of 240", again.stdout)
     after = records(killed)
     assert {path: after[path] for path in done} == done
     assert len(after) == 3
@@ -78,3 +79,24 @@ def test_a_killed_run_goes_on_where_it_stopped(world):
         tables = [zoo_leaderboard.load(store, track).table(style) for store in (whole, killed)]
         assert tables[0] == tables[1]
         assert "steady" in tables[0]
+
+
+def test_a_folder_is_trained_in_by_one_process_and_free_after_its_death(world):
+    settings = {"steps": 240, "batch_size": 16, "delay": 0.004}
+    options = {"episodes": 2, "evaluations": 4}
+    whole = zoo_leaderboard.train("steady", BANDIT, settings=settings, out="whole", **options)
+    command = ["train", "steady", BANDIT, "--out", "run", "--episodes", 2, "--evaluations", 4]
+    command += [word for item in settings.items() for word in ("--set", "{}={}".format(*item))]
+    first = start(*command, cwd=world)
+    waited(lambda: (world / "run" / "unfinished" / "checkpoint.pt").exists())
+    second = zoo(*command, cwd=world)
+    assert second.returncode == 2
+    assert re.fullmatch(r"zoo: another process trains in run; .*--out\n", second.stderr)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    third = zoo(*command, cwd=world)
+    assert third.returncode == 0, third.stderr
+    assert "resuming at step" in third.stdout
+    result = Result.model_validate_json((world / "run" / "result.json").read_bytes())
+    assert [e.returns for e in result.evaluations] == [e.returns for e in whole.result.evaluations]
+    assert result.training == whole.result.training

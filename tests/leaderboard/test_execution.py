@@ -7,11 +7,12 @@ import torch
 from worlds import BANDIT
 
 import zoo_leaderboard
-from zoo_core import Diverged, Trainer
+from zoo_core import Diverged, Trainer, ZooError
 from zoo_leaderboard.datasets import find
 from zoo_leaderboard.planning import single
 from zoo_leaderboard.result import Result
 from zoo_leaderboard.running import execution
+from zoo_leaderboard.store.lock import locked
 from zoo_leaderboard.track import load_track
 
 OPTIONS = {"episodes": 2, "evaluations": 2}
@@ -69,6 +70,62 @@ def test_an_interrupted_run_keeps_the_same_metrics(world, monkeypatch, stop):
     assert part.training == whole.training
     if stop > 75:
         assert steps[0] > 0
+
+
+class Clock:
+    """A clock on which everything takes a second."""
+
+    def __init__(self):
+        self.seconds = 0
+
+    def perf_counter(self):
+        self.seconds += 1
+        return float(self.seconds)
+
+
+@pytest.mark.parametrize("killed_at", [30, 60, 90])
+def test_time_is_counted_once_where_a_kill_came_between_the_two_files(
+    world, monkeypatch, killed_at
+):
+    """Each step takes a second, so that the training's seconds are the steps."""
+    monkeypatch.setattr(execution, "time", Clock())
+    monkeypatch.setattr(execution, "CHECKPOINT_SECONDS", 1e9)
+    options = {"settings": {"steps": 90}, "episodes": 2, "evaluations": 3, "out": "run"}
+    save, save_evaluations = Trainer.save, execution._Run.save_evaluations
+
+    def killed(trainer, path):
+        if trainer.step >= killed_at:
+            raise Stop
+        save(trainer, path)
+
+    def killed_at_the_end(run):
+        save_evaluations(run)
+        if run.progress.step >= killed_at == 90:
+            raise Stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "save", killed)
+        patch.setattr(execution._Run, "save_evaluations", killed_at_the_end)
+        with pytest.raises(Stop):
+            zoo_leaderboard.train("steady", BANDIT, **options)
+    saved = json.loads((world / "run" / "unfinished" / "evaluations.json").read_text())
+    assert saved["evaluations"][-1]["step"] == killed_at
+    result = zoo_leaderboard.train("steady", BANDIT, **options).result
+    assert [e.step for e in result.evaluations] == [0, 30, 60, 90]
+    assert result.times.training == 90.0
+    assert result.times.attempts == (1 if killed_at == 30 else 2)
+
+
+def test_a_folder_is_trained_in_by_one_process_at_a_time(world):
+    options = {"settings": {"steps": 20}, "out": "run", **OPTIONS}
+    with locked(world / "run" / "unfinished") as held:
+        assert held
+        with pytest.raises(ZooError, match=r"another process trains in run.*--out"):
+            zoo_leaderboard.train("steady", BANDIT, **options)
+        assert not (world / "run" / "result.json").exists()
+    assert not zoo_leaderboard.train("steady", BANDIT, **options).already
+    assert zoo_leaderboard.train("steady", BANDIT, **options).already
+    assert not (world / "run" / "unfinished").exists()
 
 
 def test_an_action_that_is_not_finite_tells_step_loss_and_checkpoint(world, monkeypatch):

@@ -9,8 +9,12 @@ import time
 import pytest
 
 from zoo_core import ZooError
+from zoo_leaderboard.planning import single
 from zoo_leaderboard.running.limits import LONGEST_LOG, Limits, Usage, Watch, cut_log
 from zoo_leaderboard.running.memory import memory_of_groups, parse_size, size_text
+from zoo_leaderboard.running.progress import Display
+from zoo_leaderboard.running.runner import Orders, Summary, _Runner, _Task
+from zoo_leaderboard.store import Store
 
 MIB = 1 << 20
 
@@ -106,3 +110,34 @@ def test_looks_at_memory_are_not_more_often_than_they_need_be(holder):
     assert watch.overruns(jobs) == {}
     time.sleep(0.3)
     assert set(watch.overruns(jobs)) == {1}
+
+
+class NoServer:
+    """Takes the runner's orders, and starts nothing."""
+
+    def start(self, *order):
+        pass
+
+    def kill(self, number):
+        pass
+
+
+def test_a_job_that_is_retried_is_watched_again_and_not_judged_by_its_past(tmp_path):
+    """The fork server died just when a job had gone over its limit."""
+    job = single("bc", "zoo/bandit/modes-v0", settings={"steps": 1})
+    store, summary = Store(tmp_path / "runs"), Summary()
+    limits = Limits(time_limit=1.0, retries=2)
+    task = _Task(0, job, "")
+    runner = _Runner([task], Orders(store, Display(), summary, 1, limits), 1)
+    runner._start(NoServer(), runner.pending.popleft())
+    task.group, task.unwritable = 2**22 + 1, "cannot write: the disk is full"
+    task.started = time.monotonic() - 5.0
+    runner._watch_over(NoServer())
+    assert task.overrun is not None
+    runner._server_died()
+    runner._start(NoServer(), runner.pending.popleft())
+    assert (task.overrun, task.unwritable) == (None, "")
+    assert runner._explain(task, -signal.SIGSEGV).kind == "error"
+    task.group, task.started = 2**22 + 1, time.monotonic()
+    runner._watch_over(NoServer())
+    assert task.overrun.kind == "timeout"

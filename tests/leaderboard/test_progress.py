@@ -60,7 +60,7 @@ def test_plain_lines_tell_that_a_run_goes_on():
     result = synthetic("bc", "a-v0", 0)
     resumed = Progress(step=30, total_steps=100, resumed=True)
     text = shown(Plain, lambda display: display.progress(job_of(result), resumed))
-    assert text == "bc on a-v0, seed 0: goes on at step 30 of 100\n"
+    assert text == "bc on a-v0, seed 0: resumes at step 30 of 100\n"
 
 
 @pytest.mark.parametrize("resumed", [False, True])

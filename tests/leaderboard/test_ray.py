@@ -166,7 +166,7 @@ def test_a_driver_that_ends_leaves_nothing_running_and_the_next_goes_on(world, c
         driver.send_signal(number)
         _, told = driver.communicate(timeout=300)
     if number == signal.SIGINT:
-        assert "the same command goes on from the checkpoints" in told
+        assert "run the same command again to resume" in told
     wait_for(lambda: unlocked(store, job.key))
     assert store.get(job.cell, job.key) is None
     again = subprocess.run(command, capture_output=True, text=True, timeout=600)

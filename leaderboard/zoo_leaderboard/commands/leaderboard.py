@@ -153,7 +153,7 @@ def run_command(
                 engine=cluster,
             )
         except KeyboardInterrupt:
-            print_line("stopped; the same command goes on from the checkpoints", err=True)
+            print_line("interrupted; run the same command again to resume", err=True)
             raise
     _finish(summary, place)
 

@@ -42,7 +42,7 @@ def train(
 ) -> None:
     """Train ALGORITHM on DATASET (an id, or a sum such as A+0.5*B) and evaluate it.
 
-    The run's folder gets result.json and agent.pt. The same command goes on with an interrupted
+    The run's folder gets result.json and agent.pt. The same command resumes an interrupted
     run.
     """
     from zoo_leaderboard.policies.training import train as train_run
@@ -97,7 +97,7 @@ class _TrainLines:
                 print_line(f"{where}  {preparing_text(progress)}")
             return
         if progress.resumed and progress.steps_per_second == 0 and progress.score is None:
-            print_line(f"going on at step {progress.step} of {progress.total_steps}")
+            print_line(f"resuming at step {progress.step} of {progress.total_steps}")
             return
         if progress.score == self.score and now - self.last < self.seconds:
             return

@@ -19,6 +19,7 @@ from zoo_leaderboard.result import Protocol, Result
 from zoo_leaderboard.running.execution import Place, Report, execute
 from zoo_leaderboard.running.tracking import chosen
 from zoo_leaderboard.store import Damaged, default_root, is_url, read, write_atomically
+from zoo_leaderboard.store.lock import locked
 
 RECORD = "result.json"
 AGENT = "agent.pt"
@@ -90,7 +91,7 @@ def train(
 
     Raises:
         ZooError: unknown names, bad values, data that cannot be had, a folder that cannot be
-            written or holds another run.
+            written, holds another run, or is in use by another process.
         Diverged: the training is no longer finite.
     """
     usable_device(device)
@@ -112,12 +113,22 @@ def train(
         return Trained(folder, before, True)
     check_folder(folder)
     work = folder / "unfinished"
-    place = Place(folder / AGENT, work, folder / "trackers")
-    job = job.model_copy(update={"trackers": tracked})
-    result = execute(job, place, report, registry=registry)
-    write_atomically(folder / RECORD, result.model_dump_json(indent=1) + "\n")
-    _clear(work)
-    return Trained(folder, result, False)
+    with locked(work) as alone:
+        if not alone:
+            raise ZooError(
+                f"another process trains in {folder}; wait for it or choose another folder "
+                "with --out"
+            )
+        # Another process may have finished it since.
+        result = _before(folder, job)
+        already = result is not None
+        if result is None:
+            place = Place(folder / AGENT, work, folder / "trackers")
+            job = job.model_copy(update={"trackers": tracked})
+            result = execute(job, place, report, registry=registry)
+            write_atomically(folder / RECORD, result.model_dump_json(indent=1) + "\n")
+        _clear(work)
+    return Trained(folder, result, already)
 
 
 def _before(folder: Path, job: Job) -> Result | None:

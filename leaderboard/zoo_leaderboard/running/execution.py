@@ -2,7 +2,8 @@
 
 The checkpoint and the evaluations so far are two files. The evaluations are written first, and
 those later than the checkpoint are made again on resuming, so that a kill at any moment leaves a
-consistent pair, and a resumed run equals an uninterrupted one.
+consistent pair, and a resumed run equals an uninterrupted one. The times count like the
+evaluations: those of steps that are made again are dropped.
 """
 
 from __future__ import annotations
@@ -112,6 +113,9 @@ class _Saved(Record):
     diagnostics: tuple[Diagnosed, ...] = ()
     costs: Costs = Costs()
     times: Times = Times(attempts=0)
+    times_at: dict[int, Times] = Field(default_factory=dict)
+    """The times by step, of the checkpoint that is there and of the one that is written next: a
+    process may be killed between the two files."""
 
 
 @dataclass
@@ -131,6 +135,7 @@ class _Run:
     training: list[Measured] = field(default_factory=list)
     diagnostics: list[Diagnosed] = field(default_factory=list)
     costs: Costs = field(default_factory=Costs)
+    times_at: dict[int, Times] = field(default_factory=dict)
     saved_at: float = field(default_factory=time.perf_counter)
     told_at: float = 0.0
     tracked_at: float = 0.0
@@ -151,9 +156,16 @@ class _Run:
 
     def save(self, trainer: Trainer) -> None:
         """Writes the evaluations, then the checkpoint."""
+        at = trainer.step
+        self.times_at = {**self.times_at, at: self.spent()}
         self.save_evaluations()
         trainer.save(self.place.work / CHECKPOINT)
+        self.times_at = {at: self.times_at[at]}
         self.saved_at = time.perf_counter()
+
+    def spent(self, **more: str) -> Times:
+        """The times so far."""
+        return Times(**self.times, attempts=self.attempts, **more)
 
     def save_evaluations(self) -> None:
         saved = _Saved(
@@ -161,7 +173,8 @@ class _Run:
             training=tuple(self.training),
             diagnostics=tuple(self.diagnostics),
             costs=self.costs.with_peaks(self.job.device),
-            times=Times(**self.times, attempts=self.attempts),
+            times=self.spent(),
+            times_at=self.times_at,
         )
         write_atomically(self.place.work / EVALUATIONS, saved.model_dump_json())
 
@@ -220,7 +233,7 @@ class _Run:
             diagnostics=tuple(self.diagnostics),
             reference=self.reference,
             score=self.last_score(),
-            times=Times(**self.times, attempts=self.attempts, finished_at=now()),
+            times=self.spent(finished_at=now()),
             **self.costs.with_peaks(job.device).model_dump(),
         )
 
@@ -436,7 +449,9 @@ def _resumed(run: _Run) -> Trainer | None:
     run.training = [m for m in saved.training if m.step <= trainer.step]
     run.diagnostics = [d for d in saved.diagnostics if d.step <= trainer.step]
     run.costs = saved.costs
-    run.times = saved.times.model_dump(include={"training", "evaluation", "setup"})
+    spent = saved.times_at.get(trainer.step, saved.times)
+    run.times = spent.model_dump(include={"training", "evaluation", "setup"})
+    run.times_at = {trainer.step: spent}
     run.attempts = saved.times.attempts + 1
     return trainer
 

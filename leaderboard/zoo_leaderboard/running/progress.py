@@ -130,7 +130,7 @@ class Plain(_Counting):
                 self._told[job.key] = now
                 self._line(f"{job.cell}: {where}, {preparing_text(progress)}")
         elif progress.resumed and progress.steps_per_second == 0 and progress.score is None:
-            self._line(f"{job.cell}: goes on at step {progress.step} of {progress.total_steps}")
+            self._line(f"{job.cell}: resumes at step {progress.step} of {progress.total_steps}")
         elif due:
             self._told[job.key] = now
             self._line(

@@ -108,6 +108,10 @@ class _Task:
     unwritable: str = ""
     """What could not be written, where the process could not leave a record for that."""
 
+    def begin(self) -> None:
+        """A process of it starts: what ended an earlier one says nothing about this one."""
+        self.overrun, self.unwritable = None, ""
+
     def usage(self) -> Usage:
         return Usage(self.spent + time.monotonic() - self.started, self.group)
 
@@ -256,6 +260,7 @@ class _Runner:
 
     def _start(self, server: ForkServer, task: _Task) -> None:
         job = task.job
+        task.begin()
         self.running[task.number] = task
         server.start(
             task.number,

@@ -15,7 +15,6 @@ copying what the other lacks.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
@@ -27,6 +26,7 @@ from zoo_core.errors import Unwritable, ZooError
 from zoo_leaderboard.result import Cell, Result, Variant
 from zoo_leaderboard.store.files import Listed, NotAFile, open_files
 from zoo_leaderboard.store.folder import write_atomically
+from zoo_leaderboard.store.lock import locked
 from zoo_leaderboard.store.names import RESULTS, agent_name, is_record, record_name
 from zoo_leaderboard.store.plans import Plans
 from zoo_leaderboard.store.records import Damaged, Unreadable, note_damage, parse, read
@@ -321,52 +321,13 @@ class Store:
         """Every cell that was ever asked for on a track, with its newest key; see `Plans.read`."""
         return self.plans.read(track).keys
 
-    @contextlib.contextmanager
-    def lock(self, key: str) -> Iterator[bool]:
-        """Holds a job for this process, or gives False where another one has it.
-
-        The lock is a file of `unfinished`: it holds among those who share that folder. The kernel
-        frees it when the process dies, so none is ever left behind.
-        """
-        folder = self.unfinished(key)
-        while True:
-            folder.mkdir(parents=True, exist_ok=True)
-            handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o666)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(handle)
-                yield False
-                return
-            # The folder may have been removed by the job's previous owner in the meantime.
-            if _same_file(handle, folder / "lock"):
-                break
-            os.close(handle)
-        _HELD.add(handle)
-        try:
-            yield True
-        finally:
-            _HELD.discard(handle)
-            os.close(handle)
+    def lock(self, key: str) -> contextlib.AbstractContextManager[bool]:
+        """Holds a job for this process, or gives False where another one has it; see `locked`."""
+        return locked(self.unfinished(key))
 
     def clear(self, key: str) -> None:
         """Removes the folder of a job that is done; call it while holding the lock."""
         shutil.rmtree(self.unfinished(key), ignore_errors=True)
-
-
-_HELD: set[int] = set()
-"""This process's locks."""
-
-
-def _leave_locks() -> None:
-    for handle in _HELD:
-        os.close(handle)
-    _HELD.clear()
-
-
-# A lock belongs to every process that inherits its handle: what a job forks must not hold the job
-# when its own process is dead.
-os.register_at_fork(after_in_child=_leave_locks)
 
 
 def _problem(file: Listed) -> ZooError | None:
@@ -378,10 +339,3 @@ def _problem(file: Listed) -> ZooError | None:
     except UnicodeEncodeError:
         return NotAFile("its name is not UTF-8")
     return None
-
-
-def _same_file(handle: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(handle), os.stat(path))
-    except FileNotFoundError:
-        return False
