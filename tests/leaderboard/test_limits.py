@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from worlds import BANDIT
 
 from zoo_core import ZooError
 from zoo_leaderboard.planning import single
@@ -122,11 +123,11 @@ class NoServer:
         pass
 
 
-def test_a_job_that_is_retried_is_watched_again_and_not_judged_by_its_past(tmp_path):
+def test_a_job_that_is_retried_is_watched_again_and_not_judged_by_its_past(world):
     """The fork server died just when a job had gone over its limit."""
-    job = single("bc", "zoo/bandit/modes-v0", settings={"steps": 1})
-    store, summary = Store(tmp_path / "runs"), Summary()
-    limits = Limits(time_limit=1.0, retries=2)
+    job = single("steady", BANDIT, settings={"steps": 1})
+    store, summary = Store(world / "runs"), Summary()
+    limits = Limits(seconds=1.0)
     task = _Task(0, job, "")
     runner = _Runner([task], Orders(store, Display(), summary, 1, limits), 1)
     runner._start(NoServer(), runner.pending.popleft())
