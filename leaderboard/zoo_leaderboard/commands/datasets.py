@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,13 @@ import click
 
 from zoo_core.errors import ZooError
 from zoo_core.terminal import print_line
+from zoo_core.text import printable
 from zoo_leaderboard.commands.options import console
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
+    from zoo_leaderboard.datasets import DatasetInfo
     from zoo_leaderboard.datasets.reference import Reference
 
 
@@ -41,19 +45,31 @@ def _list(remote: bool) -> None:
     table.add_column("environment")
     table.add_column("reference scores")
     for info in listing(remote):
-        reference = info.reference
-        scores = f"{reference.min:g} to {reference.max:g}" if reference else "none"
         where = info.where if info.built else f"{info.where}, built on first use"
         numbers = (info.episodes, info.steps, info.observation_dim, info.action_dim)
-        last = Text(info.problem, style="red") if info.problem else Text(scores)
         table.add_row(
-            Text(info.id),
+            Text(printable(info.id)),
             where,
             *("-" if n is None else f"{n:,}" for n in numbers),
-            Text(info.environment or "-"),
-            last if info.built else Text("-"),
+            Text(printable(info.environment or "-")),
+            Text("\n").join(_remarks(info)),
         )
     console().print(table)
+
+
+def _remarks(info: DatasetInfo) -> Iterable[Text]:
+    """Why a dataset cannot be used, or its reference scores and what float32 loses of it."""
+    from rich.text import Text
+
+    if info.problem:
+        return [Text(printable(info.problem), style="red")]
+    if not info.built:
+        return [Text("-")]
+    reference = info.reference
+    scores = f"{reference.min:g} to {reference.max:g}" if reference else "none"
+    if info.environment is None:
+        scores = "no environment: trains without a score"
+    return [Text(scores), *(Text(printable(note), style="yellow") for note in info.notes)]
 
 
 @datasets.command("import")

@@ -65,6 +65,14 @@ def available(name: str, data_path: Path) -> Cached | None:
     return _load(name, _folder(name, data_path))
 
 
+def stored_notes(name: str, data_path: Path) -> tuple[str, ...]:
+    """The lines stored with the dataset's copy; none if it has not been read yet."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        meta = json.loads((_folder(name, data_path) / "meta.json").read_text())
+        return tuple(map(str, meta["notes"]))
+    return ()
+
+
 def _folder(name: str, data_path: Path) -> Path:
     return zoo_home() / "cache" / "datasets" / name / source_key(data_path)
 

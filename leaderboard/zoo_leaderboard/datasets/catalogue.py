@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from zoo_core.errors import ZooError
 from zoo_leaderboard.datasets import embedded
+from zoo_leaderboard.datasets.cache import stored_notes
 from zoo_leaderboard.datasets.environment import Environment
 from zoo_leaderboard.datasets.home import zoo_home
-from zoo_leaderboard.datasets.locate import local_ids, read_metadata, require_network
+from zoo_leaderboard.datasets.known import known_environment
+from zoo_leaderboard.datasets.locate import local_ids, require_network
+from zoo_leaderboard.datasets.metadata import Metadata, checked, read_metadata
 from zoo_leaderboard.datasets.reading import spaces_of
 from zoo_leaderboard.datasets.reference import Reference, reference_of
 from zoo_leaderboard.datasets.spaces import ActionScaling, observation_size
+
+Where = Literal["embedded", "zoo", "local", "remote"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +28,7 @@ class DatasetInfo:
     """One dataset as `zoo datasets` lists it; what its metadata do not say is None."""
 
     id: str
-    where: Literal["embedded", "zoo", "local", "remote"]
+    where: Where
     """Built by the zoo; downloaded into the zoo's folder; in Minari's; on Minari's server."""
     built: bool = True
     """False for an embedded set that its first use will build."""
@@ -42,6 +49,8 @@ class DatasetInfo:
     description: str | None = None
     problem: str | None = None
     """Why the zoo cannot use it, in a line; None if it can."""
+    notes: tuple[str, ...] = ()
+    """Lines on what float32 loses of its numbers; empty before its first use."""
 
 
 def listing(remote: bool = False) -> list[DatasetInfo]:
@@ -54,7 +63,7 @@ def listing(remote: bool = False) -> list[DatasetInfo]:
     """
     paths = local_ids()
     rows = [
-        _info(id, "embedded", read_metadata(paths[id]))
+        _local(id, "embedded", paths[id])
         if id in paths
         else DatasetInfo(id, "embedded", built=False, description=embedded.summary(id))
         for id in embedded.IDS
@@ -65,19 +74,19 @@ def listing(remote: bool = False) -> list[DatasetInfo]:
             rows.append(_local(id, "zoo" if ours else "local", path))
     if remote:
         rows += [
-            _info(id, "remote", metadata)
+            _row(id, "remote", partial(checked, metadata, f"'{id}'"))
             for id, metadata in sorted(_remote().items())
             if id not in paths
         ]
     return rows
 
 
-def _remote() -> Mapping[str, Mapping[str, Any]]:
+def _remote() -> Mapping[str, Any]:
     try:
         require_network()
         import minari
 
-        found: Mapping[str, Mapping[str, Any]] = minari.list_remote_datasets()
+        found: Mapping[str, Any] = minari.list_remote_datasets()
         return found
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -87,26 +96,31 @@ def _remote() -> Mapping[str, Mapping[str, Any]]:
         ) from None
 
 
-def _local(id: str, where: Literal["zoo", "local"], path: Any) -> DatasetInfo:
+def _local(id: str, where: Where, path: Path) -> DatasetInfo:
+    row = _row(id, where, partial(read_metadata, path))
+    return replace(row, notes=stored_notes(id, path))
+
+
+def _row(id: str, where: Where, metadata: Callable[[], Metadata]) -> DatasetInfo:
+    """A dataset's line; what is wrong with its metadata becomes its problem."""
     try:
-        return _info(id, where, read_metadata(path))
+        return _info(id, where, metadata())
     except ZooError as error:
         return DatasetInfo(id, where, problem=str(error))
 
 
-def _info(
-    id: str, where: Literal["embedded", "zoo", "local", "remote"], metadata: Mapping[str, Any]
-) -> DatasetInfo:
+def _info(id: str, where: Where, metadata: Metadata) -> DatasetInfo:
     observation_dim = action_dim = problem = None
+    environment = Environment.of(metadata) or known_environment(id)
+    described = metadata.get("observation_space") and metadata.get("action_space")
     try:
-        if metadata.get("observation_space") and metadata.get("action_space"):
+        # Metadata of old versions leave the spaces to the environment, which is not made here.
+        if described or environment is None:
             space, action_space = spaces_of(metadata)
             observation_dim = observation_size(id, space)
             action_dim = len(ActionScaling.of(id, action_space).low)
     except ZooError as error:
         problem = str(error)
-    environment = Environment.of(metadata)
-    authors = metadata.get("author") or []
     return DatasetInfo(
         id,
         where,
@@ -117,7 +131,7 @@ def _info(
         environment=environment.id if environment else None,
         reference=reference_of(metadata, environment.task if environment else None),
         megabytes=metadata.get("dataset_size"),
-        author=authors if isinstance(authors, str) else ", ".join(sorted(authors)) or None,
+        author=metadata.get("author"),
         code=metadata.get("code_permalink"),
         license=metadata.get("license"),
         description=metadata.get("description"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +16,8 @@ from zoo_leaderboard.datasets.cache import cached
 from zoo_leaderboard.datasets.environment import Environment, Observation, make_vector_env
 from zoo_leaderboard.datasets.expression import Expression, Term, parse
 from zoo_leaderboard.datasets.known import known_environment
-from zoo_leaderboard.datasets.locate import locate, read_metadata
+from zoo_leaderboard.datasets.locate import locate
+from zoo_leaderboard.datasets.metadata import Metadata, read_metadata
 from zoo_leaderboard.datasets.reading import read, spaces_of
 from zoo_leaderboard.datasets.reference import Reference, reference_of
 from zoo_leaderboard.datasets.spaces import ActionScaling, observation_size
@@ -51,8 +51,8 @@ class Member:
     term: Term
     data_path: Path
     """Its `data` folder in Minari's format."""
-    metadata: Mapping[str, Any]
-    """Minari's metadata as stored: author, code_permalink, description, license, ..."""
+    metadata: Metadata
+    """Minari's metadata as stored and checked: author, code_permalink, description, license, ..."""
 
     @cached_property
     def spaces(self) -> tuple[gymnasium.Space[Any], gymnasium.Space[Any]]:

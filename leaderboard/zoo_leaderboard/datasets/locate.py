@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +12,7 @@ from zoo_core.errors import UnknownName, ZooError
 from zoo_leaderboard.datasets import embedded
 from zoo_leaderboard.datasets.home import lock, minari_root, search_path, writable, zoo_home
 from zoo_leaderboard.datasets.known import known_ids
-
-Metadata = dict[str, Any]
+from zoo_leaderboard.datasets.metadata import DATA_FILE, FILE
 
 
 def locate(id: str, download: bool = True) -> Path:
@@ -46,41 +44,32 @@ def local_ids() -> dict[str, Path]:
     return found
 
 
-def read_metadata(data_path: Path) -> Metadata:
-    """The metadata of a dataset.
-
-    Raises:
-        ZooError: it cannot be read.
-    """
-    try:
-        metadata = json.loads((data_path / "metadata.json").read_text(encoding="utf-8"))
-        if not isinstance(metadata, dict):
-            raise ValueError("no JSON object")
-        return metadata
-    except (OSError, ValueError) as error:
-        raise ZooError(
-            f"the dataset at '{data_path}' has no readable metadata.json ({error}); "
-            "delete the folder and get it again"
-        ) from None
-
-
 def _here(id: str) -> Path | None:
     paths = (root / id / "data" for root in search_path())
-    return next((path for path in paths if (path / "metadata.json").is_file()), None)
+    return next((path for path in paths if _is_dataset(path)), None)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _is_dataset(data_path: Path) -> bool:
+    """Whether a `data` folder is a dataset's, be its files damaged or links that lead nowhere."""
+    return any(os.path.lexists(data_path / name) for name in (FILE, DATA_FILE))
+
+
+def _walk(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
     """The `data` folders below a folder; temporary ones start with a dot."""
-    if (folder / "data" / "metadata.json").is_file():
+    if _is_dataset(folder / "data"):
         yield folder / "data"
         return
+    place = folder.resolve()
+    # A link to a folder above would lead round for ever.
+    if place in above:
+        return
     try:
-        children = sorted(path for path in folder.iterdir() if path.is_dir())
+        children = sorted(path for path in folder.iterdir() if os.path.isdir(path))
     except OSError:
         return
     for child in children:
         if not child.name.startswith("."):
-            yield from _walk(child)
+            yield from _walk(child, (*above, place))
 
 
 def _download(id: str) -> Path:

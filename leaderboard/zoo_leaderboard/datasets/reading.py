@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_core.errors import ZooError
+from zoo_core.text import printable
+from zoo_leaderboard.datasets.metadata import Metadata
 from zoo_leaderboard.datasets.missing import missing_package
 from zoo_leaderboard.datasets.precision import Changes, Spread
 from zoo_leaderboard.datasets.spaces import ActionScaling, leaves_of, observation_size
@@ -33,7 +35,7 @@ class Reading(NamedTuple):
     """Lines on what float32 loses of its numbers."""
 
 
-def spaces_of(metadata: Mapping[str, Any]) -> tuple[gymnasium.Space[Any], gymnasium.Space[Any]]:
+def spaces_of(metadata: Metadata) -> tuple[gymnasium.Space[Any], gymnasium.Space[Any]]:
     """The observation and the action space of a dataset, from its metadata.
 
     Sets made before Minari 0.5 may only name their environment, which is then made and asked.
@@ -52,7 +54,7 @@ def spaces_of(metadata: Mapping[str, Any]) -> tuple[gymnasium.Space[Any], gymnas
         except Exception as error:
             raise ZooError(
                 f"dataset '{metadata.get('dataset_id')}' has a space that this version of Minari "
-                f"cannot read: {error}"
+                f"cannot read: {printable(str(error) or type(error).__name__, 80)}"
             ) from None
         return observation, action
     environment = Environment.of(metadata)
@@ -67,7 +69,7 @@ def spaces_of(metadata: Mapping[str, Any]) -> tuple[gymnasium.Space[Any], gymnas
         env.close()
 
 
-def read(name: str, data_path: Path, metadata: Mapping[str, Any]) -> Reading:
+def read(name: str, data_path: Path, metadata: Metadata) -> Reading:
     """Reads a dataset through Minari; `data_path` is its `data` folder.
 
     Actions are scaled from the space's bounds to [-1, 1], rounding beyond them is clipped. An
@@ -82,11 +84,14 @@ def read(name: str, data_path: Path, metadata: Mapping[str, Any]) -> Reading:
     observation_size(name, space)
     reader = _Reader(name, space, ActionScaling.of(name, action_space))
     try:
-        import minari
+        from minari.dataset.episode_data import EpisodeData
+        from minari.dataset.minari_storage import MinariStorage
 
+        _check_version(name, metadata)
+        stored = MinariStorage.read(data_path).get_episodes(range(metadata["total_episodes"]))
         episodes = [
             reader.episode(number, episode)
-            for number, episode in enumerate(minari.MinariDataset(data_path).iterate_episodes())
+            for number, episode in enumerate(EpisodeData(**each) for each in stored)
             if len(episode.rewards)
         ]
     except ImportError as error:
@@ -94,7 +99,7 @@ def read(name: str, data_path: Path, metadata: Mapping[str, Any]) -> Reading:
     except ZooError:
         raise
     except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = printable(str(error) or type(error).__name__, 80)
         raise ZooError(
             f"dataset '{name}' at '{data_path}' cannot be read: {reason}; "
             f"if the copy is damaged, delete it and get it again (minari download {name})"
@@ -102,6 +107,17 @@ def read(name: str, data_path: Path, metadata: Mapping[str, Any]) -> Reading:
     if not episodes:
         raise ZooError(f"dataset '{name}' is empty: it has no transition")
     return Reading(_joined(episodes), reader.notes())
+
+
+def _check_version(name: str, metadata: Metadata) -> None:
+    from minari import __version__, supported_dataset_versions
+
+    version = metadata.get("minari_version")
+    if version is not None and version not in supported_dataset_versions:
+        raise ZooError(
+            f"dataset '{name}' was written by Minari {printable(version, 40)}, which Minari "
+            f"{__version__} does not read; pip install -U minari"
+        )
 
 
 class _Reader:
