@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from zoo_leaderboard.datasets import Environment
 from zoo_leaderboard.datasets.reference import reference_of
 from zoo_leaderboard.result import Protocol
 from zoo_leaderboard.running.evaluation import Evaluator
+from zoo_leaderboard.running.versions import versions
 
 PENDULUM = json.loads(gymnasium.spec("Pendulum-v1").to_json())
 
@@ -221,3 +224,19 @@ def test_d4rls_references_count_for_the_task_that_they_were_measured_on(
     assert (found is not None) == counts
     own = reference_of({"ref_min_score": 1.0, "ref_max_score": 2.0}, Environment(spec).task)
     assert own is not None and own.max == 2.0, "a dataset's own are those of its task"
+
+
+def test_a_record_has_the_versions_of_the_environments_own_packages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = types.ModuleType("robotpkg")
+    module.__version__ = "3.1"  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "robotpkg", module)
+    wrapped = {"name": "A", "entry_point": "pytest.wrappers:A", "kwargs": {}}
+    spec = changed(entry_point="robotpkg.arms:Arm", additional_wrappers=[wrapped])
+    found = versions("none", environment=Environment(spec).identity)
+    assert found["robotpkg"] == "3.1" and found["pytest"] == pytest.__version__
+    assert {"python", "gymnasium", "mujoco", "torch", "numpy"} <= set(found)
+    by_id = {**PENDULUM, "entry_point": "gymnasium:make", "kwargs": {"id": "robotpkg:Arm-v0"}}
+    assert "robotpkg" in versions("none", environment=Environment(by_id).identity)
+    assert "robotpkg" not in versions("none", environment="Hopper-v5"), "older records"

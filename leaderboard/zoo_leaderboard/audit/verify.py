@@ -18,16 +18,17 @@ from zoo_leaderboard.board.summary import RunSummary
 from zoo_leaderboard.planning import Job, Planner
 from zoo_leaderboard.result import Cell, Result
 from zoo_leaderboard.reviewing import review
-from zoo_leaderboard.running.execution import machine, versions
+from zoo_leaderboard.running.execution import machine
 from zoo_leaderboard.running.progress import Display
 from zoo_leaderboard.running.runner import run_planned
+from zoo_leaderboard.running.versions import versions
 from zoo_leaderboard.stats import mean, resolution, standard_deviation
 from zoo_leaderboard.store import Store
 from zoo_leaderboard.track import Track
 
 Verdict = Literal["same", "within", "differs", "open", "failed"]
 
-NOT_COMPARED = {"seconds"}
+NOT_COMPARED = {"seconds", "note"}
 """Fields of an evaluation that no two runs share."""
 
 
@@ -149,7 +150,7 @@ def _elsewhere(record: Result) -> str:
         for name, was in record.machine.items()
         if name in here and name != "cores" and here[name] != was
     ]
-    installed = versions(record.cell.algorithm)
+    installed = versions(record.cell.algorithm, environment=record.ingredients.environment)
     told += [f"{name} {was}" for name, was in record.versions.items() if installed.get(name) != was]
     return ", ".join(told)
 

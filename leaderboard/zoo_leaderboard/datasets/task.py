@@ -57,6 +57,19 @@ def identity_of(task: Task) -> str:
     return json.dumps(task, sort_keys=True)
 
 
+def packages_of(identity: str) -> list[str]:
+    """The packages that hold the code of a task, by the names under which they are imported."""
+    try:
+        task = json.loads(identity)
+        entries = [task["entry_point"], *(wrapper["entry_point"] for wrapper in task["wrappers"])]
+        if task["entry_point"] == "gymnasium:make":
+            entries.append(task["kwargs"]["id"])
+    except (ValueError, TypeError, KeyError):
+        return []
+    modules = (entry.partition(":")[0] for entry in entries if ":" in entry)
+    return sorted({module.partition(".")[0] for module in modules})
+
+
 def differences(one: Task, other: Task) -> list[str]:
     """What two tasks differ in, each in a word or two; empty for one task written in two ways.
 

@@ -29,7 +29,7 @@ from zoo_core.specs import Act
 from zoo_leaderboard.datasets import ActionScaling, Dataset
 from zoo_leaderboard.policies.rows import Draw, Kind, Recorder, RowNoise, draws_of, width
 from zoo_leaderboard.policies.scoring import load_policy
-from zoo_leaderboard.running.execution import versions
+from zoo_leaderboard.running.versions import versions
 
 Format = Literal["onnx", "torchscript"]
 METADATA = "zoo.json"
@@ -205,7 +205,9 @@ def _metadata(
         "action_high": dataset.scaling.high.tolist(),
         "settings": agent.recipe.values(),
         "seed": agent.seed,
-        "versions": versions(agent.recipe.name, registry),
+        "versions": versions(
+            agent.recipe.name, registry, dataset.environment.identity if dataset.environment else ""
+        ),
     }
 
 

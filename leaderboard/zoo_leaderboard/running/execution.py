@@ -18,7 +18,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,6 +50,7 @@ from zoo_leaderboard.running.costs import Costs, parameters_of
 from zoo_leaderboard.running.diagnosing import diagnosed, of_agent
 from zoo_leaderboard.running.evaluation import Act, Evaluator, evaluation_steps
 from zoo_leaderboard.running.tracking import Trackers
+from zoo_leaderboard.running.versions import versions
 from zoo_leaderboard.store import write_atomically
 
 CHECKPOINT_SECONDS = 30.0
@@ -490,7 +490,7 @@ def _described(job: Job) -> dict[str, Any]:
         "external": job.external,
         "tuning_evaluations": job.tuning_evaluations,
         "machine": machine(job.device),
-        "versions": versions(job.cell.algorithm),
+        "versions": versions(job.cell.algorithm, environment=job.ingredients.environment),
     }
 
 
@@ -543,19 +543,3 @@ def _processor() -> str:
         (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
         platform.processor(),
     )
-
-
-def versions(algorithm: str, registry: Registry | None = None) -> dict[str, str]:
-    """The versions of Python and of the distributions that decide a run."""
-    names = ["zoo-core", "zoo-leaderboard", "torch", "numpy", "gymnasium", "minari"]
-    names += ["gymnasium-robotics", "mujoco"]
-    registry = registry or registry_module.installed()
-    if algorithm in registry.algorithms:
-        names.append(registry.algorithms[algorithm].plugin.distribution)
-    found = {"python": platform.python_version()}
-    for name in names:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
