@@ -281,12 +281,12 @@ def test_commands_with_a_damaged_neighbour(
 def test_a_damaged_dataset_says_nothing_of_results_on_it(odd: Path) -> None:
     job = single("bc", "toy/odd-v0", settings={"steps": 1})
     track = Track(name="train", summary="", datasets=())
-    assert why_stale(job.cell, job.ingredients, Planner(track)) == ""
+    assert why_stale(job.ingredients, job.cell, Planner(track)) == ""
     change(odd, total_steps="many")
-    assert why_stale(job.cell, job.ingredients, Planner(track)) == ""
+    assert why_stale(job.ingredients, job.cell, Planner(track)) == ""
     change(odd, total_steps=5)
     without_data(odd)
-    assert why_stale(job.cell, job.ingredients, Planner(track)) == ""
+    assert why_stale(job.ingredients, job.cell, Planner(track)) == ""
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
