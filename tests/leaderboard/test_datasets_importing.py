@@ -11,8 +11,8 @@ from zoo_core.cli import main
 from zoo_core.errors import ZooError
 from zoo_leaderboard import datasets
 from zoo_leaderboard.datasets.importing import import_file
+from zoo_leaderboard.datasets.importing.episodes import Episodes, Log
 from zoo_leaderboard.datasets.importing.observations import arranged
-from zoo_leaderboard.datasets.importing.recorded import Recorded
 
 ID = "mine/pendulum/test-v0"
 ENDS = ((4, "terminated"), (1, "terminated"), (6, "cut"), (3, "cut"), (2, "unfinished"))
@@ -195,18 +195,20 @@ def test_mazes_show_their_goals_as_gymnasium_robotics_does():
         return spaces.Dict({k: spaces.Box(-np.inf, np.inf, (n,)) for k, n in sizes.items()})
 
     flat, goals = np.arange(24.0).reshape(4, 6), np.arange(8.0).reshape(4, 2)
-    recorded = Recorded(flat, np.zeros((3, 1)), np.zeros(3), False, goals)
-    ant = arranged(recorded, space(4), "episode 0")
+    episodes = Episodes(
+        flat, np.zeros((3, 1)), np.zeros(3), np.array([False]), np.array([3]), goals
+    )
+    ant = arranged(episodes, Log("d4rl"), space(4))
     np.testing.assert_array_equal(ant["achieved_goal"], flat[:, :2])
     np.testing.assert_array_equal(ant["observation"], flat[:, 2:])
     np.testing.assert_array_equal(ant["desired_goal"], goals)
-    point = arranged(recorded, space(6), "episode 0")
+    point = arranged(episodes, Log("d4rl"), space(6))
     np.testing.assert_array_equal(point["achieved_goal"], flat[:, :2])
     np.testing.assert_array_equal(point["observation"], flat)
     with pytest.raises(ZooError, match="the file none"):
-        arranged(recorded._replace(goals=None), space(4), "episode 0")
+        arranged(episodes._replace(goals=None), Log("d4rl"), space(4))
     with pytest.raises(ZooError, match="6 observation and 2 goal values"):
-        arranged(recorded, space(9), "episode 0")
+        arranged(episodes, Log("d4rl"), space(9))
 
 
 def bad(name, index, value):
@@ -219,7 +221,10 @@ def bad(name, index, value):
     ("write", "message"),
     [
         (lambda path: d4rl(path, actions=None), "has no 'actions'"),
-        (lambda path: d4rl(path, timeouts=None), "neither D4RL's nor d3rlpy's"),
+        (
+            lambda path: hdf5(path, {"qpos": np.zeros(3)}),
+            "no layout that the zoo reads; it has qpos",
+        ),
         (lambda path: d4rl(path, **bad("rewards", 3, np.nan)), "NaN or infinity among its rewards"),
         (lambda path: d4rl(path, **bad("actions", 3, np.inf)), "NaN or infinity among its actions"),
         (lambda path: d4rl(path, **bad("actions", 3, 2.1)), r"leave the bounds of Pendulum-v1, -2"),
@@ -227,17 +232,19 @@ def bad(name, index, value):
         (lambda path: d4rl(path, rewards=np.zeros(15)), "observations and 15 rewards"),
         (lambda path: d4rl(path, observations=np.zeros((16, 4))), "another shape"),
         (lambda path: d4rl(path, actions=np.zeros((16, 2))), "2 action values, Pendulum-v1 1"),
-        (lambda path: d4rl(path, observations=np.zeros((16, 2, 2, 3))), "no vectors"),
+        (lambda path: d4rl(path, observations=np.zeros((16, 2, 2, 3))), "shape 16x2x2x3"),
         (
-            lambda path: d4rl(path, terminals=np.zeros(16), timeouts=np.zeros(16)),
+            lambda path: d4rl(
+                path, terminals=np.zeros(16), timeouts=np.zeros(16), next_observations=None
+            ),
             "no transition of the file ends an episode",
         ),
         (lambda path: hdf5(path, {n: a[:0] for n, a in rows().items()}), "empty"),
         (lambda path: d3rlpy_1(path, version=None), "before 1.0"),
         (lambda path: d3rlpy_2(path, version="2.0"), "version 2.0"),
         (lambda path: d3rlpy_2(path, actions_1=np.zeros((3, 1))), "different lengths"),
-        (lambda path: path.write_bytes(b"") and path, "cannot be read"),
-        (lambda path: path.write_bytes(b"\x89HDF\r\n") and path, "cannot be read"),
+        (lambda path: path.write_bytes(b"") and path, "empty"),
+        (lambda path: path.write_bytes(b"\x89HDF\r\n") and path, "neither HDF5 nor"),
         (lambda path: archive(path.with_suffix(".npz"), rewards=np.array([{}] * 16)), "objects"),
     ],
 )
@@ -253,7 +260,7 @@ def test_a_truncated_file_is_refused(home, tmp_path):
     whole = d4rl(tmp_path / "log.hdf5").read_bytes()
     for size in (len(whole) // 2, len(whole) - 1):
         (tmp_path / "cut.hdf5").write_bytes(whole[:size])
-        with pytest.raises(ZooError, match="cannot be read"):
+        with pytest.raises(ZooError, match="cut short: "):
             import_file(tmp_path / "cut.hdf5", ID, "Pendulum-v1")
     with pytest.raises(ZooError, match="no such file"):
         import_file(tmp_path / "nowhere.hdf5", ID, "Pendulum-v1")

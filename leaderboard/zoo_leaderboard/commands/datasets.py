@@ -84,9 +84,20 @@ def _remarks(info: DatasetInfo) -> Iterable[Text]:
 @click.option("--reference-source", help="Where the two are from.")
 @click.option(
     "--layout",
-    type=click.Choice(["auto", "d4rl", "d3rlpy", "numpy"]),
+    type=click.Choice(["auto", "d4rl", "d3rlpy", "robomimic", "numpy"]),
     default="auto",
     show_default=True,
+    help="Layout of FILE. Default: recognised by its content.",
+)
+@click.option(
+    "--terminals-are",
+    "terminals",
+    type=click.Choice(["done", "terminations"]),
+    help="Meaning of the terminals of FILE: old Gym's done, true at time limits too, or "
+    "terminations. Default: terminations, with a notice if they look like done.",
+)
+@click.option(
+    "--filter", "subset", metavar="NAME", help="Filter of a robomimic file, such as train."
 )
 @click.option("--replace", is_flag=True, help="Replace an earlier import under this id.")
 def import_command(
@@ -98,9 +109,11 @@ def import_command(
     reference_max: float | None,
     reference_source: str | None,
     layout: Any,
+    terminals: Any,
+    subset: str | None,
     replace: bool,
 ) -> None:
-    """Bring FILE (D4RL's or d3rlpy's HDF5, or a numpy archive) into Minari's format."""
+    """Bring FILE (HDF5 of D4RL, d3rlpy or robomimic, or a numpy archive) into Minari's format."""
     from zoo_leaderboard.datasets.importing import import_file
 
     done = import_file(
@@ -110,19 +123,16 @@ def import_command(
         kwargs=dict(map(_argument, arguments)),
         reference=_reference(reference_min, reference_max, reference_source),
         layout=layout,
+        terminals=terminals,
+        subset=subset,
         replace=replace,
     )
     print_line(
         f"imported {file} ({done.log.layout}) as {done.id}: {done.episodes:,} episodes, "
         f"{done.steps:,} transitions"
     )
-    for count, what in (
-        (done.log.dropped, "cut episodes lost their last transition, whose successor is unknown"),
-        (done.log.repeated, "terminal observations are the one before: the file has none"),
-        (done.log.seams, "times an episode was cut, as its next observation was another's"),
-    ):
-        if count:
-            print_line(f"  {count:,} {what}")
+    for line in done.log.lines():
+        print_line(f"  {line}")
 
 
 def _argument(text: str) -> tuple[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +15,7 @@ from zoo_leaderboard.datasets.metadata import Metadata
 from zoo_leaderboard.datasets.missing import missing_package
 from zoo_leaderboard.datasets.precision import Changes, Spread
 from zoo_leaderboard.datasets.spaces import ActionScaling, leaves_of, observation_size
+from zoo_leaderboard.datasets.writing import Episode, Transitions
 
 if TYPE_CHECKING:
     import gymnasium
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 Arrays = dict[str, NDArray[Any]]
 """observations [N + E, O] float32, actions [N, A] float32 in [-1, 1], rewards [N] float32,
 terminations [N] bool, truncations [N] bool, lengths [E] int64: `OfflineData`'s layout."""
+
+BLOCK = 65_536
+"""Transitions that are converted at once, at least."""
 
 LOADER_VERSION = 2
 """Raised whenever the same file would be read to other arrays; cached copies are then rebuilt."""
@@ -69,7 +73,12 @@ def spaces_of(metadata: Metadata) -> tuple[gymnasium.Space[Any], gymnasium.Space
         env.close()
 
 
-def read(name: str, data_path: Path, metadata: Metadata) -> Reading:
+def read(
+    name: str,
+    data_path: Path,
+    metadata: Metadata,
+    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+) -> Reading:
     """Reads a dataset through Minari; `data_path` is its `data` folder.
 
     Actions are scaled from the space's bounds to [-1, 1], rounding beyond them is clipped. An
@@ -82,18 +91,14 @@ def read(name: str, data_path: Path, metadata: Metadata) -> Reading:
     """
     space, action_space = spaces_of(metadata)
     observation_size(name, space)
-    reader = _Reader(name, space, ActionScaling.of(name, action_space))
+    reader = Reader(name, space, ActionScaling.of(name, action_space))
     try:
-        from minari.dataset.episode_data import EpisodeData
         from minari.dataset.minari_storage import MinariStorage
 
         _check_version(name, metadata)
-        stored = MinariStorage.read(data_path).get_episodes(range(metadata["total_episodes"]))
-        episodes = [
-            reader.episode(number, episode)
-            for number, episode in enumerate(EpisodeData(**each) for each in stored)
-            if len(episode.rewards)
-        ]
+        numbers = progress(range(metadata["total_episodes"]))
+        for first, block in _blocks(name, MinariStorage.read(data_path).get_episodes(numbers)):
+            reader.add(block, first)
     except ImportError as error:
         raise ZooError(f"dataset '{name}' cannot be read: {missing_package(error)}") from None
     except ZooError:
@@ -104,9 +109,7 @@ def read(name: str, data_path: Path, metadata: Metadata) -> Reading:
             f"dataset '{name}' at '{data_path}' cannot be read: {reason}; "
             f"if the copy is damaged, delete it and get it again (minari download {name})"
         ) from None
-    if not episodes:
-        raise ZooError(f"dataset '{name}' is empty: it has no transition")
-    return Reading(_joined(episodes), reader.notes())
+    return reader.reading()
 
 
 def _check_version(name: str, metadata: Metadata) -> None:
@@ -120,70 +123,139 @@ def _check_version(name: str, metadata: Metadata) -> None:
         )
 
 
-class _Reader:
-    """Checks and converts the episodes of one dataset."""
+class Reader:
+    """Checks and converts the transitions of one dataset, block by block.
+
+    Args:
+        name: The dataset's, in messages.
+        space: Its observation space.
+        scaling: Of its actions.
+    """
 
     def __init__(self, name: str, space: gymnasium.Space[Any], scaling: ActionScaling) -> None:
         self.name, self.space, self.scaling = name, space, scaling
-        self.observations, self.rewards = Changes("observation"), Changes("reward")
-        self.actions = Spread()
+        self._observations, self._rewards = Changes("observation"), Changes("reward")
+        self._actions = Spread()
+        self._blocks: list[Arrays] = []
 
-    def notes(self) -> tuple[str, ...]:
-        return (
-            *self.observations.notes(self.name),
-            *self.rewards.notes(self.name),
-            *self.actions.notes(self.name, self.scaling),
+    def reading(self) -> Reading:
+        """Everything that was added.
+
+        Raises:
+            ZooError: there is no transition; the actions are too close for their bounds.
+        """
+        if not self._blocks:
+            raise ZooError(f"dataset '{self.name}' is empty: it has no transition")
+        notes = (
+            *self._observations.notes(self.name),
+            *self._rewards.notes(self.name),
+            *self._actions.notes(self.name, self.scaling),
         )
+        joined = {key: np.concatenate([b[key] for b in self._blocks]) for key in self._blocks[0]}
+        return Reading(joined, notes)
 
-    def episode(self, number: int, episode: Any) -> Arrays:
-        """One episode of T transitions and T + 1 observations."""
-        where = f"dataset '{self.name}', episode {number}"
-        observations = np.concatenate(leaves_of(self.space, episode.observations), axis=-1)
-        rewards = np.asarray(episode.rewards).reshape(-1)
-        if episode.actions.shape[1:] != self.scaling.low.shape:
+    def add(self, transitions: Transitions, first: int = 0) -> None:
+        """Takes further transitions; `first` is the number of their first episode.
+
+        Raises:
+            ZooError: NaN, infinity or numbers beyond float32; actions outside their bounds.
+        """
+        lengths = np.asarray(transitions.lengths, np.int64)
+        observations = np.concatenate(leaves_of(self.space, transitions.observations), axis=-1)
+        if transitions.actions.shape[1:] != self.scaling.low.shape:
             raise ZooError(
-                f"{where}: actions {list(episode.actions.shape)}, not [T, {len(self.scaling.low)}]"
+                f"dataset '{self.name}', episode {first}: actions "
+                f"{list(transitions.actions.shape)}, not [T, {len(self.scaling.low)}]"
             )
-        raw = {"observations": observations, "actions": episode.actions, "rewards": rewards}
-        actions = self.scaling.to_unit(episode.actions)
+        raw = {
+            "observations": observations,
+            "actions": transitions.actions,
+            "rewards": transitions.rewards,
+        }
+        actions = self.scaling.to_unit(transitions.actions)
         with np.errstate(over="ignore"):
             arrays: Arrays = {
                 "observations": observations.astype(np.float32),
                 "actions": np.clip(actions, -1.0, 1.0).astype(np.float32),
-                "rewards": rewards.astype(np.float32),
-                "terminations": np.asarray(episode.terminations, bool).reshape(-1),
-                "truncations": np.asarray(episode.truncations, bool).reshape(-1),
-                "lengths": np.array([len(rewards)], np.int64),
+                "rewards": transitions.rewards.astype(np.float32),
+                "terminations": np.asarray(transitions.terminations, bool),
+                "truncations": np.asarray(transitions.truncations, bool),
+                "lengths": lengths,
             }
-        _check_lengths(where, arrays, len(rewards))
         for key, values in raw.items():
-            if not np.isfinite(values).all():
-                raise ZooError(
-                    f"{where}: {key} has NaN or infinity; "
-                    "mend or drop the episode before training on it"
-                )
-            if not np.isfinite(arrays[key]).all():
-                raise ZooError(f"{where}: {key} has numbers beyond float32, 3.4e38; rescale them")
-        if excess := self.scaling.excess(episode.actions):
+            stops = np.cumsum(lengths + (key == "observations"))
+            for wrong, what in (
+                (values, "NaN or infinity; mend or drop the episode before training on it"),
+                (arrays[key], "numbers beyond float32, 3.4e38; rescale them"),
+            ):
+                finite = np.isfinite(wrong).reshape(len(wrong), -1).all(1)
+                if not finite.all():
+                    raise ZooError(
+                        f"{self._where(finite.argmin(), stops, first)}: {key} has {what}"
+                    )
+        if excess := self.scaling.excess(transitions.actions):
+            outside = [self.scaling.excess(row) > 0.0 for row in transitions.actions]
+            where = self._where(np.argmax(outside), np.cumsum(lengths), first)
             raise ZooError(
                 f"{where}: actions leave the bounds of its action space by "
                 f"{excess:.3g} of half their range; clip them when it is made"
             )
-        self.observations.add(observations)
-        self.rewards.add(rewards[:, None])
-        self.actions.add(episode.actions)
-        return arrays
+        self._observations.add(observations)
+        self._rewards.add(transitions.rewards[:, None])
+        self._actions.add(transitions.actions)
+        self._blocks.append(arrays)
+
+    def _where(self, row: Any, stops: NDArray[Any], first: int) -> str:
+        return f"dataset '{self.name}', episode {first + int(np.searchsorted(stops, row, 'right'))}"
 
 
-def _check_lengths(where: str, arrays: Arrays, steps: int) -> None:
-    expected = dict.fromkeys(("actions", "rewards", "terminations", "truncations"), steps)
-    for key, length in {"observations": steps + 1, **expected}.items():
-        if len(arrays[key]) != length:
-            raise ZooError(
-                f"{where}: {len(arrays[key])} {key} where {steps} transitions need {length}"
-            )
+def _blocks(name: str, episodes: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, Transitions]]:
+    """Blocks of whole episodes and the numbers of their first ones.
+
+    Blocks, as one episode at a time is slow for short ones, and all at once needs twice the memory.
+    """
+    block: list[Episode] = []
+    first = steps = 0
+    for number, stored in enumerate(episodes):
+        episode = _episode(name, number, stored)
+        if len(episode.rewards):
+            block.append(episode)
+            steps += len(episode.rewards)
+            if steps < BLOCK:
+                continue
+        if block:
+            yield first, Transitions.of(block)
+        block, first, steps = [], number + 1, 0
+    if block:
+        yield first, Transitions.of(block)
 
 
-def _joined(episodes: Iterable[Arrays]) -> Arrays:
-    listed = list(episodes)
-    return {key: np.concatenate([episode[key] for episode in listed]) for key in listed[0]}
+def _episode(name: str, number: int, stored: Mapping[str, Any]) -> Episode:
+    """One episode of T transitions and T + 1 observations.
+
+    Raises:
+        ZooError: its parts have other lengths.
+    """
+    columns = (np.asarray(stored[key]) for key in ("rewards", "terminations", "truncations"))
+    actions = np.asarray(stored["actions"])
+    episode = Episode(stored["observations"], actions, *(c.reshape(-1) for c in columns))
+    steps = len(episode.rewards)
+    for key, part in episode._asdict().items():
+        length = steps + 1 if key == "observations" else steps
+        for leaf in _leaves(part):
+            if len(leaf) != length:
+                raise ZooError(
+                    f"dataset '{name}', episode {number}: {len(leaf)} {key} where "
+                    f"{steps} transitions need {length}"
+                )
+    return episode
+
+
+def _leaves(part: Any) -> Iterator[Any]:
+    if isinstance(part, Mapping):
+        part = tuple(part.values())
+    if isinstance(part, tuple):
+        for entry in part:
+            yield from _leaves(entry)
+    else:
+        yield part

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from zoo_leaderboard.datasets.environment import Environment
 from zoo_leaderboard.datasets.reference import Reference
-from zoo_leaderboard.datasets.writing import Episode, write_episodes
+from zoo_leaderboard.datasets.writing import Episode, Transitions, write_transitions
 
 CODE = "zoo_leaderboard/datasets/embedded in the distribution zoo-leaderboard"
 
@@ -53,6 +53,6 @@ def write(builder: Builder, data_path: Path) -> None:
         "ref_max_score": builder.reference.max,
         "ref_source": builder.reference.source,
     }
-    write_episodes(data_path, env, builder.episodes(), metadata)
+    write_transitions(data_path, env, Transitions.of(builder.episodes()), metadata)
     env.close()
     evaluation.close()

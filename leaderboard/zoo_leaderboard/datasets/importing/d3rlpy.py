@@ -17,14 +17,10 @@ from typing import Any
 import numpy as np
 
 from zoo_core.errors import ZooError
-from zoo_leaderboard.datasets.importing.recorded import (
-    Log,
-    add_without_successor,
-    column,
-    cut,
-    rows_of,
-    vectors,
-)
+from zoo_leaderboard.datasets.importing import flat
+from zoo_leaderboard.datasets.importing.entries import array_of
+from zoo_leaderboard.datasets.importing.episodes import Log
+from zoo_leaderboard.datasets.importing.rows import Rows, column, flags, rows_of, vectors
 
 
 def fits(file: Any) -> bool:
@@ -32,13 +28,12 @@ def fits(file: Any) -> bool:
     return "episode_terminals" in file or ("num_episodes" in file and "columns" in file)
 
 
-def read(file: Any) -> Log:
-    """The episodes of an open HDF5 file.
+def read(file: Any, log: Log) -> Rows:
+    """The transitions of an open HDF5 file.
 
     Raises:
         ZooError: an array is missing, or does not fit the others; a version that is not read.
     """
-    log = Log("d3rlpy")
     if "version" not in file:
         raise ZooError(
             "the file names no version: d3rlpy before 1.0 wrote rewards one step late; if "
@@ -46,38 +41,37 @@ def read(file: Any) -> Log:
         )
     version = file["version"].asstr()[()]
     if "num_episodes" not in file:
-        _read_rows(file, log)
-    elif version.startswith("2.") and version != "2.0":
-        _read_episodes(file, log)
-    else:
-        raise ZooError(f"d3rlpy's version {version} of the layout is not read; 1.0 and 2.1 are")
-    return log
+        return flat.read(file, log)
+    if version.startswith("2.") and version != "2.0":
+        return _episodes(file, log)
+    raise ZooError(f"d3rlpy's version {version} of the layout is not read; 1.0 and 2.1 are")
 
 
-def _read_rows(file: Any, log: Log) -> None:
-    names = ("observations", "actions", "rewards", "terminals", "episode_terminals")
-    arrays = {name: file[name][()] for name in names if name in file}
-    cut(rows_of(arrays, "terminals", "episode_terminals"), log)
-
-
-def _read_episodes(file: Any, log: Log) -> None:
+def _episodes(file: Any, log: Log) -> Rows:
+    log.terminals = "terminated"
+    parts: dict[str, list[Any]] = {"observations": [], "actions": [], "rewards": []}
+    terminations, ends = [], []
     for number in range(int(file["num_episodes"][()])):
-        parts = {}
-        for name in ("observations", "actions", "rewards", "terminated"):
-            if f"{name}_{number}_0" in file:
+        found = {}
+        for name in (*parts, "terminated"):
+            own = f"{name}_{number}"
+            if f"{own}_0" in file:
                 raise ZooError(f"the file's {name} are tuples; the zoo reads vectors")
-            if f"{name}_{number}" not in file:
-                raise ZooError(f"the file has no '{name}_{number}'")
-            parts[name] = np.asarray(file[f"{name}_{number}"][()])
-        lengths = {len(parts[name]) for name in ("observations", "actions", "rewards")}
-        if len(lengths) > 1:
+            if own not in file:
+                raise ZooError(f"the file has no '{own}'")
+            found[name] = array_of(file, own, log)
+        if len({len(found[name]) for name in parts}) > 1:
             raise ZooError(f"episode {number} of the file has parts of different lengths")
-        if lengths == {0}:
+        if not len(found["rewards"]):
             continue
-        add_without_successor(
-            log,
-            vectors(parts["observations"], f"observations_{number}"),
-            vectors(parts["actions"], f"actions_{number}"),
-            column(parts["rewards"], f"rewards_{number}"),
-            bool(parts["terminated"]),
-        )
+        parts["observations"].append(vectors(f"observations_{number}", found["observations"]))
+        parts["actions"].append(vectors(f"actions_{number}", found["actions"]))
+        parts["rewards"].append(column(f"rewards_{number}", found["rewards"]))
+        last = np.arange(len(found["rewards"])) == len(found["rewards"]) - 1
+        terminated = flags(f"terminated_{number}", found["terminated"].reshape(1))
+        terminations.append(last & terminated)
+        ends.append(last)
+    if not ends:
+        raise ZooError("the file is empty: it has no transition")
+    listed = {**parts, "terminations": terminations, "ends": ends}
+    return rows_of({name: (name, np.concatenate(each)) for name, each in listed.items()})

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -13,22 +12,32 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from zoo_core.errors import ZooError
+from zoo_core.text import printable
 from zoo_leaderboard.datasets import embedded
 from zoo_leaderboard.datasets.environment import Environment
 from zoo_leaderboard.datasets.expression import parse
 from zoo_leaderboard.datasets.home import lock, minari_root, replacing, zoo_home
-from zoo_leaderboard.datasets.importing import archive, d3rlpy, d4rl
+from zoo_leaderboard.datasets.importing import d3rlpy, flat, imitation, robomimic
+from zoo_leaderboard.datasets.importing.container import opened
+from zoo_leaderboard.datasets.importing.done_flags import (
+    Terminals,
+    suspicion,
+    without_time_limits,
+)
+from zoo_leaderboard.datasets.importing.episodes import Episodes, Log, cut
+from zoo_leaderboard.datasets.importing.naming import listed
 from zoo_leaderboard.datasets.importing.observations import arranged
-from zoo_leaderboard.datasets.importing.recorded import Log, Recorded
+from zoo_leaderboard.datasets.importing.rows import Rows
 from zoo_leaderboard.datasets.known import known_ids
 from zoo_leaderboard.datasets.reference import Reference
-from zoo_leaderboard.datasets.spaces import TOLERANCE, ActionScaling
-from zoo_leaderboard.datasets.writing import Episode, write_episodes
+from zoo_leaderboard.datasets.spaces import ActionScaling
+from zoo_leaderboard.datasets.writing import Transitions, write_transitions
 
 if TYPE_CHECKING:
     import gymnasium
 
-Layout = Literal["auto", "d4rl", "d3rlpy", "numpy"]
+Layout = Literal["auto", "d4rl", "d3rlpy", "robomimic", "numpy"]
+_CONTAINERS = {"numpy": "a numpy archive", "hdf5": "an HDF5 file"}
 
 
 class Imported(NamedTuple):
@@ -51,20 +60,27 @@ def import_file(
     kwargs: Mapping[str, Any] | None = None,
     reference: Reference | None = None,
     layout: Layout = "auto",
+    terminals: Terminals | None = None,
+    subset: str | None = None,
     replace: bool = False,
+    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> Imported:
     """Reads a file and writes it as a dataset in Minari's format into the zoo's data folder.
 
     The dataset appears by one rename, under a lock, after all of it was read and checked.
 
     Args:
-        path: An HDF5 file of D4RL or d3rlpy, or a numpy archive (`.npz`).
+        path: An HDF5 file of D4RL, d3rlpy or robomimic, or a numpy archive (`.npz`).
         id: Of the new dataset, such as `mine/hopper/medium-v0`.
         environment: Gymnasium's id of what it was logged in, such as `Hopper-v5`.
         kwargs: Of the environment.
         reference: The returns that count as 0 and 100; none for D4RL's of that environment, if any.
         layout: Of the file; `auto` looks at it.
+        terminals: The meaning of the file's terminals: `done` if they include time limits, as in
+            old Gym. If None, terminations, with a note in the log where they look like `done`.
+        subset: A `mask` filter of a robomimic file, such as `train`. If None, all of it.
         replace: Whether an earlier import under this id is replaced.
+        progress: Wraps the numbers of the episodes while they are written, such as `tqdm`.
 
     Raises:
         ZooError: a file that is missing, damaged, empty or of no known layout; NaN; shapes or
@@ -74,21 +90,21 @@ def import_file(
     if reference is not None:
         _check_reference(reference)
     file = Path(path)
-    with _told(file):
-        log = _read(file, layout)
+    with _named(file):
+        rows, log = _read(file, layout, subset)
         env = Environment.named(environment, kwargs).portable().make_raw()
         try:
-            episodes = [_episode(i, each, env, id) for i, each in enumerate(log.episodes)]
-            if not episodes:
-                raise ZooError("no transition is left whose successor is known")
+            rows = _with_true_terminations(rows, log, env, terminals)
+            transitions = _checked(cut(rows, log), log, env, id)
             metadata = _metadata(id, file, log, reference)
             with lock(f"datasets/{id}"):
                 _place(id, replace)
                 with replacing(folder) as fresh:
-                    write_episodes(fresh / "data", env, episodes, metadata)
+                    write_transitions(fresh / "data", env, transitions, metadata, progress)
         finally:
             env.close()
-    return Imported(id, folder / "data", len(episodes), sum(len(e.rewards) for e in episodes), log)
+    episodes, steps = len(transitions.lengths), len(transitions.rewards)
+    return Imported(id, folder / "data", episodes, steps, log)
 
 
 def _place(id: str, replace: bool) -> Path:
@@ -123,79 +139,129 @@ def _check_reference(reference: Reference) -> None:
 
 
 @contextmanager
-def _told(file: Path) -> Iterator[None]:
-    """Names the file in what went wrong."""
+def _named(file: Path) -> Iterator[None]:
+    """Names the file in an error."""
+    name = printable(file.name, 40)
     try:
         yield
     except ZooError as error:
-        raise ZooError(f"'{file}' was not imported: {error}") from None
+        raise ZooError(f"'{name}' was not imported: {error}") from None
     except OSError as error:
-        raise ZooError(f"'{file}' was not imported: {error.strerror or error}") from None
+        raise ZooError(f"'{name}' was not imported: {error.strerror or error}") from None
 
 
-def _read(file: Path, layout: Layout) -> Log:
-    import h5py
-
-    if not file.is_file():
-        raise ZooError("there is no such file")
-    try:
-        if layout == "numpy" or (layout == "auto" and zipfile.is_zipfile(file)):
-            with np.load(file, allow_pickle=False) as opened:
-                if not isinstance(opened, np.lib.npyio.NpzFile):
-                    raise ZooError("it is one array; save all of them with numpy.savez")
-                return archive.read(opened)
-        with h5py.File(file, "r") as opened:
-            if layout == "d3rlpy" or (layout == "auto" and d3rlpy.fits(opened)):
-                return d3rlpy.read(opened)
-            if layout == "d4rl" or (layout == "auto" and d4rl.fits(opened)):
-                return d4rl.read(opened)
-            raise ZooError(
-                f"its layout is neither D4RL's nor d3rlpy's; it holds {', '.join(sorted(opened))}"
-            )
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ZooError(f"it cannot be read, as HDF5 or as a numpy archive: {reason}") from None
+def _read(file: Path, layout: Layout, subset: str | None) -> tuple[Rows, Log]:
+    with opened(file) as (content, container):
+        chosen = _layout(content, container) if layout == "auto" else layout
+        log = Log(chosen)
+        if (chosen == "numpy") != (container == "numpy"):
+            raise ZooError(f"it is {_CONTAINERS[container]}, which cannot have the layout {chosen}")
+        if subset is not None and chosen != "robomimic":
+            raise ZooError(f"only robomimic's files have filters; this one is read as {chosen}'s")
+        try:
+            if chosen == "robomimic":
+                return robomimic.read(content, log, subset), log
+            if chosen == "d3rlpy":
+                return d3rlpy.read(content, log), log
+            if container == "numpy" and imitation.fits(content):
+                return imitation.read(content, log), log
+            return flat.read(content, log), log
+        except (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError) as error:
+            reason = printable(str(error).strip() or type(error).__name__, 80)
+            raise ZooError(f"it is damaged or not a {chosen} file: {reason}") from None
 
 
-def _episode(number: int, recorded: Recorded, env: gymnasium.Env[Any, Any], id: str) -> Episode:
-    """An episode as Minari wants it, checked against the environment.
+def _layout(content: Mapping[str, Any], container: str) -> Layout:
+    """The layout of an open file, by its names.
 
     Raises:
-        ZooError: it does not fit.
+        ZooError: none that the zoo reads.
     """
-    where = f"episode {number}"
-    for name, array in (
-        ("observations", recorded.observations),
-        ("actions", recorded.actions),
-        ("rewards", recorded.rewards),
-        ("goals", recorded.goals),
-    ):
-        if array is not None and not np.isfinite(array).all():
-            raise ZooError(f"{where} has NaN or infinity among its {name}")
-    last = np.arange(len(recorded.rewards)) == len(recorded.rewards) - 1
-    return Episode(
-        arranged(recorded, env.observation_space, where),
-        _actions(recorded.actions, env, id, where),
-        recorded.rewards.astype(np.float64),
-        last & recorded.terminated,
-        last & (not recorded.terminated),
+    if container == "numpy":
+        return "numpy"
+    if d3rlpy.fits(content):
+        return "d3rlpy"
+    if robomimic.fits(content):
+        return "robomimic"
+    if flat.fits(content):
+        return "d4rl"
+    names = sorted(content)
+    if "episode_0" in names:
+        raise ZooError(
+            "it is the main_data.hdf5 of a Minari dataset, which needs no import: put its folder "
+            "'data', with metadata.json, below MINARI_DATASETS_PATH under the dataset's id"
+        )
+    raise ZooError(
+        f"it is HDF5 in no layout that the zoo reads; it has {listed(names) or 'nothing'}"
     )
 
 
-def _actions(actions: Any, env: gymnasium.Env[Any, Any], id: str, where: str) -> Any:
-    """[T, A] within the environment's bounds; rounding beyond them is clipped."""
+def _with_true_terminations(
+    rows: Rows, log: Log, env: gymnasium.Env[Any, Any], terminals: Terminals | None
+) -> Rows:
+    """The rows without time limits among their terminations, as far as that is known."""
+    limit = env.spec.max_episode_steps if env.spec else None
+    if terminals == "done" or (terminals is None and log.only_ends):
+        mended = without_time_limits(rows, limit)
+        count = int((rows.terminations & ~mended.terminations).sum())
+        if count:
+            log.notes.append(f"{count:,} ends at the time limit are truncations, not terminations")
+        return mended
+    note = None if terminals else suspicion(rows, limit, log.terminals)
+    log.notes += [note] if note else []
+    return rows
+
+
+def _checked(episodes: Episodes, log: Log, env: gymnasium.Env[Any, Any], id: str) -> Transitions:
+    """Transitions as Minari stores them, checked against the environment.
+
+    Raises:
+        ZooError: they do not fit.
+    """
+    stops = np.cumsum(episodes.lengths)
+    extra = np.arange(len(stops)) + 1
+    for name, array, ends in (
+        ("observations", episodes.observations, stops + extra),
+        ("actions", episodes.actions, stops),
+        ("rewards", episodes.rewards, stops),
+        ("goals", episodes.goals, stops + extra),
+    ):
+        if array is not None and not np.isfinite(array).all():
+            row = int(np.argmin(np.isfinite(array.reshape(len(array), -1)).all(1)))
+            raise ZooError(f"{_episode(row, ends)} has NaN or infinity among its {name}")
+    last = np.zeros(len(episodes.rewards), bool)
+    last[stops - 1] = True
+    terminations = last.copy()
+    terminations[last] = episodes.terminated
+    return Transitions(
+        arranged(episodes, log, env.observation_space),
+        _actions(episodes.actions, stops, env, id),
+        episodes.rewards.astype(np.float64),
+        terminations,
+        last & ~terminations,
+        episodes.lengths,
+    )
+
+
+def _actions(actions: Any, stops: Any, env: gymnasium.Env[Any, Any], id: str) -> Any:
+    """[N, A] within the environment's bounds; rounding beyond them is clipped."""
     space: Any = env.action_space
     scaling = ActionScaling.of(id, space)
     name = env.spec.id if env.spec else "the environment"
     if actions.shape[1] != len(scaling.low):
-        raise ZooError(f"{where} has {actions.shape[1]} action values, {name} {len(scaling.low)}")
-    beyond = float(np.abs(scaling.to_unit(actions)).max() - 1.0)
-    if beyond > TOLERANCE:
+        raise ZooError(f"it has {actions.shape[1]} action values, {name} {len(scaling.low)}")
+    if excess := scaling.excess(actions):
+        row = next(row for row, each in enumerate(actions) if scaling.excess(each) == excess)
         raise ZooError(
-            f"{where} has actions that leave the bounds of {name}, "
-            f"{_numbers(scaling.low)} to {_numbers(scaling.high)}, by {beyond:.3g} of half of it"
+            f"{_episode(row, stops)} has actions that leave the bounds of {name}, "
+            f"{_numbers(scaling.low)} to {_numbers(scaling.high)}, by {excess:.3g} of half of it"
         )
     return np.clip(actions, space.low, space.high).astype(space.dtype)
+
+
+def _episode(row: int, stops: Any) -> str:
+    """Names the episode of a row, of episodes that stop before the rows `stops`."""
+    return f"episode {int(np.searchsorted(stops, row, side='right')):,}"
 
 
 def _numbers(bounds: Sequence[float] | Any) -> str:
@@ -208,7 +274,7 @@ def _metadata(id: str, file: Path, log: Log, reference: Reference | None) -> dic
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     found: dict[str, Any] = {
         "dataset_id": id,
-        "description": f"Imported from {file.name}, a file in the layout of {log.layout}.",
+        "description": f"Imported from {printable(file.name)}, in the layout of {log.layout}.",
         "imported_from": file.name,
         "imported_sha256": digest,
     }

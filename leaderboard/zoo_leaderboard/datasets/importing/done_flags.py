@@ -1,0 +1,76 @@
+"""Old Gym's `done`, true at a time limit too, in arrays that are called terminals.
+
+A terminal transition has no bootstrap, so that time limits taken for terminal states change the
+values of all states before them (Pardo et al. 2018, arXiv:1712.00378).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo_leaderboard.datasets.importing.rows import Rows
+
+Terminals = Literal["done", "terminations"]
+
+
+def without_time_limits(rows: Rows, limit: int | None) -> Rows:
+    """The rows with `done` for terminations: an end at the limit is a truncation.
+
+    Args:
+        limit: The environment's, in steps; None for the most common length of an episode.
+    """
+    ends, lengths = _ends(rows)
+    limit = limit or _most_common(lengths)
+    terminations = rows.terminations & ~rows.truncations
+    terminations[ends[lengths >= limit]] = False
+    return rows._replace(terminations=terminations)
+
+
+def suspicion(rows: Rows, limit: int | None, name: str) -> str | None:
+    """A line for the user if the terminations look like `done`, else None.
+
+    They do if every truncation is also a termination, or if no episode is truncated, several (or
+    all) terminate exactly at the limit, and none is longer.
+
+    Args:
+        limit: The environment's, in steps; None for the most common length of an episode.
+        name: The file's own name of the terminations.
+    """
+    ends, lengths = _ends(rows)
+    known = limit is not None
+    if not len(ends) or not rows.terminations[ends].all():
+        return None
+    if rows.truncations.any():
+        return (
+            f"every truncation is one of the {name} as well: if these are old Gym's 'done', import "
+            "with --terminals-are done, as no value is bootstrapped there"
+        )
+    reached = limit or _most_common(lengths)
+    at_limit = int((lengths == reached).sum())
+    if lengths.max() > reached or at_limit < min(2, len(lengths)):
+        return None
+    if not known and (reached == 1 or at_limit < 2 or at_limit < len(lengths) / 10):
+        return None
+    limit_name = f"the time limit of {reached:,} steps" if known else f"the same {reached:,} steps"
+    count = f"all {at_limit:,}" if at_limit == len(lengths) else f"{at_limit:,} of {len(lengths):,}"
+    return (
+        f"{count} episodes end by {name} after exactly {limit_name}: if these are old Gym's "
+        "'done', import with --terminals-are done, as no value is bootstrapped there"
+    )
+
+
+def _ends(rows: Rows) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The last rows of the complete episodes, and these episodes' lengths."""
+    ends = np.flatnonzero(rows.ends)
+    return ends, np.diff(ends, prepend=-1)
+
+
+def _most_common(lengths: NDArray[Any]) -> int:
+    """The most common length; the longest of several."""
+    if not len(lengths):
+        return 0
+    values, counts = np.unique(lengths, return_counts=True)
+    return int(values[counts == counts.max()].max())
