@@ -26,6 +26,7 @@ from zoo_core.noise import CountingNoise, GeneratorNoise, Stream, stream_seed
 from zoo_core.recipe import Recipe
 from zoo_core.schedules import value_at
 from zoo_core.specs import Stage, Update
+from zoo_core.version import SEMANTICS
 
 Q_BOUND = 1e8
 """The magnitude of a critic's mean value (a metric `q_mean`) at which a run counts as diverged, per
@@ -47,13 +48,13 @@ class Log:
 
 @dataclass(frozen=True)
 class Preparing:
-    """How far a stage's prepared columns are, while its steps wait for them."""
+    """Progress of a stage's prepared columns, for which its steps wait."""
 
     step: int
     """Steps done over all stages."""
     stage: str
     share: float
-    """Of what is drawn for the seed at hand and those before it, in (0, 1]."""
+    """Fraction of the columns prepared, over this seed and earlier ones, in (0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,7 @@ class Trainer:
             done = self.step
             if done % log_every == 0 or done == goal:
                 metrics = self._report()
+                self._metrics = {}
                 if log is not None:
                     now = time.perf_counter()
                     rate = (done - since) / max(now - began, 1e-9)
@@ -235,7 +237,6 @@ class Trainer:
             means = torch.stack(values).double().mean(0).reshape(-1).expand(seeds).tolist()
             for report, value in zip(reports, means, strict=True):
                 report[name] = value
-        self._metrics = {}
         for seed, report in zip(self.seeds, reports, strict=True):
             self._refuse(report, seed)
         return tuple(reports)
@@ -329,7 +330,14 @@ class Trainer:
         who = f"{self.recipe.name}.{stage.name}'s prepare"
         for position, agent in enumerate(self.engine.sync()):
             seed = self.seeds[position]
-            key = column_files.key_of(*self._read(stage, agent), self.data.digest, stage.name, seed)
+            key = column_files.key_of(
+                *self._read(stage, agent),
+                self.data.digest,
+                stage.name,
+                seed,
+                self.device.type,
+                SEMANTICS,
+            )
             if self.columns_dir is not None and (self.columns_dir / key).is_dir():
                 made = column_files.read(self.columns_dir, key)
             else:
@@ -446,6 +454,7 @@ class Trainer:
                 "seeds": list(self.seeds),
                 "engine": self.engine_name,
                 "data": self.data.digest,
+                "device": self.device.type,
                 "dtype": str(self.dtype).removeprefix("torch."),
                 "stage": self._stage,
                 "step": self._step,
@@ -466,17 +475,29 @@ class Trainer:
         device: str | torch.device = "cpu",
         columns_dir: Path | None = None,
     ) -> Trainer:
-        """A trainer that goes on where a checkpoint was written.
+        """A trainer that resumes where a checkpoint was written.
 
         Raises:
-            BadCheckpoint: the file is damaged, or of another algorithm, settings or data.
+            BadCheckpoint: the file is damaged, or of another algorithm, settings, data, kind of
+                device or `zoo_core.SEMANTICS`.
         """
         path = Path(path)
         content = checkpoint.read(path)
         if "generators" not in content:
-            raise BadCheckpoint(f"{path} holds an agent only; training cannot go on from it")
+            raise BadCheckpoint(f"{path} holds an agent only; training cannot resume from it")
+        if content["semantics"] != SEMANTICS:
+            raise BadCheckpoint(
+                f"{path} was written under semantics {content['semantics']} of training, and this "
+                f"zoo-core has {SEMANTICS}; start from scratch, or resume with that version"
+            )
         _same(path, "algorithm", content["algorithm"], recipe.name)
         _same(path, "data", content["data"], data.digest)
+        kind = usable_device(device).type
+        if content["device"] != kind:
+            raise BadCheckpoint(
+                f"{path} was written on {content['device']}, whose random numbers {kind} cannot "
+                f"continue; resume on {content['device']}, or start from scratch"
+            )
         for name, value in recipe.values().items():
             _same(path, name, content["settings"].get(name), value)
         trainer = cls(

@@ -178,7 +178,8 @@ def test_exact_score_of_a_gaussian_gives_what_its_recursion_gives(name, steps):
         mean = gain * mean + of_x0 * (mu - slope * factor * mu)
         variance = gain**2 * variance + beta * spread_before / spread
     one = torch.tensor([[mu]], dtype=torch.float64)
-    sampler = exact(one, torch.ones(1).double(), std, schedule=name, steps=steps)
+    settings = {"schedule": name, "steps": steps, "variance": "posterior"}
+    sampler = exact(one, torch.ones(1).double(), std, **settings)
     actions = draw(sampler, rows)
     deviation = math.sqrt(variance)
     assert abs(mean) + 4 * deviation < 1  # so that the last clamp does nothing

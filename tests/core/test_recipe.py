@@ -224,10 +224,10 @@ def test_defaults_apply_only_where_the_path_exists():
             [
                 "sampler=ddpm",
                 "acts.mode.choose=sample",
-                'acts.mode.solver={"name": "ddim", "steps": 6}',
+                'acts.mode.solver={"name": "ddim", "steps": 21}',
             ],
             Incompatible,
-            "acts.mode.solver: ddim takes at most the 5 steps of training, not 6",
+            "acts.mode.solver: ddim takes at most the 20 steps of training, not 21",
         ),
         (
             ["sampler=dpm_solver", "acts.mode.choose=sample", 'acts.mode.solver={"name": "ddpm"}'],

@@ -485,6 +485,74 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
         Trainer.load(agent, recipe(), DATA)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"semantics": 1}, "semantics 1 .*start from scratch"),
+        ({"semantics": 99}, "semantics 99 .*start from scratch"),
+        ({"device": "cuda"}, "written on cuda, whose random numbers cpu cannot continue"),
+    ],
+)
+def test_training_resumes_under_its_conditions_only(tmp_path, changes, message):
+    path = tmp_path / "run.pt"
+    run = trainer().run(until=3)
+    run.save(path)
+    torch.save({**torch.load(path, weights_only=True), **changes}, path)
+    with pytest.raises(BadCheckpoint, match=message) as caught:
+        Trainer.load(path, recipe(), DATA)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 200 + len(str(path))
+    # A policy only acts, as the settings in its file say.
+    assert equal(state(Agent.load(path, registry=REGISTRY)), state(run.agent()))
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_saving_leaves_the_next_log_whole(tmp_path, seeds):
+    """A metric's value at each step is known from a log of every step."""
+    each = []
+    trainer(seeds=seeds).run(until=10, log=each.append, log_every=1)
+    run = trainer(seeds=seeds)
+    run._enter()
+    for step in range(1, 11):
+        run._advance(run.recipe.stages[0])
+        if step in {3, 7}:
+            run.save(tmp_path / "run.pt")
+    last = run._report()
+    for position in range(len(seeds)):
+        values = [log.metrics[position]["value/returns"] for log in each]
+        assert last[position]["value/returns"] == pytest.approx(sum(values) / 10, rel=1e-12)
+
+
+def test_columns_are_those_of_a_device_and_of_the_semantics(tmp_path, monkeypatch):
+    def folders():
+        return {path.name for path in tmp_path.iterdir()}
+
+    trainer(columns_dir=tmp_path).run(until=11)
+    first = folders()
+    monkeypatch.setattr("zoo_core.training.SEMANTICS", 99)
+    trainer(columns_dir=tmp_path).run(until=11)
+    second = folders()
+    assert len(second) == 2 and first < second
+    other = trainer(columns_dir=tmp_path)
+    other.device = torch.device("cpu", 0)
+    other.run(until=11)
+    assert folders() == second
+
+
+@pytest.mark.parametrize("path", ["target.value", "value.head"])
+def test_columns_depend_on_what_prepare_reads(tmp_path, path):
+    """Two runs whose targets differ must not share them."""
+
+    def run(rate):
+        run = trainer(f"first.emas.value.head.rate={rate}", columns_dir=tmp_path)
+        object.__setattr__(run.recipe.stages[1], "prepare_reads", (path,))
+        run.run(until=11)
+
+    run(0.1)
+    run(0.5)
+    # The loss `returns` reads the target with a factor of 0, so that the live part is the same.
+    assert len(list(tmp_path.iterdir())) == (2 if path == "target.value" else 1)
+
+
 def test_unwritable_places_get_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ZooError, match="cannot write the checkpoint"):

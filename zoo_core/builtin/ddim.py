@@ -4,6 +4,8 @@ from pydantic import Field, PositiveInt, model_validator
 from typing_extensions import override
 
 from zoo_core.diffusion import DiffusionConfig, DiffusionSampler, Solver
+from zoo_core.diffusion.process import check_noised
+from zoo_core.diffusion.solver import Spacing
 from zoo_core.nn import ScheduleName
 from zoo_core.specs import SamplerSpec
 
@@ -11,14 +13,17 @@ from zoo_core.specs import SamplerSpec
 class DDIMConfig(DiffusionConfig):
     """Settings of the sampler `ddim`."""
 
-    steps: PositiveInt = 10
-    """Denoising steps of a sample."""
+    steps: PositiveInt = 20
+    """Denoising steps of a sample; with an exact denoiser of a Gaussian, its deviation is up to
+    13 % too small in 20 steps, and up to 21 % in 10."""
     trained_steps: PositiveInt = 100
     """Steps T of the schedule that the denoiser learns."""
     schedule: ScheduleName = "vp"
     """Noise schedule: `linear`, `cosine` or `vp`."""
     eta: float = Field(default=0.0, ge=0.0, le=1.0)
     """How random sampling is, from 0 (a function of the first noise) to 1 (as DDPM)."""
+    spacing: Spacing = "cubic"
+    """What is uniform between steps: the cube root of the time, log(alpha / sigma), or the time."""
     clip_denoised: bool = True
     """Whether the clean action is clipped to [-1, 1] in every step."""
 
@@ -26,6 +31,7 @@ class DDIMConfig(DiffusionConfig):
     def _fewer(self) -> "DDIMConfig":
         if self.steps > self.trained_steps:
             raise ValueError("steps must not exceed trained_steps")
+        check_noised(self.schedule, self.trained_steps)
         return self
 
     @override
@@ -34,7 +40,7 @@ class DDIMConfig(DiffusionConfig):
 
     @override
     def solver(self) -> Solver:
-        return Solver(name="ddim", steps=self.steps, eta=self.eta)
+        return Solver(name="ddim", steps=self.steps, eta=self.eta, spacing=self.spacing)
 
     @override
     def clips(self) -> bool:

@@ -9,6 +9,8 @@ from pydantic import Field, PositiveInt, model_validator
 from typing_extensions import override
 
 from zoo_core.diffusion import DiffusionConfig, DiffusionSampler, Solver
+from zoo_core.diffusion.process import check_noised
+from zoo_core.diffusion.solver import Spacing
 from zoo_core.nn import ScheduleName
 from zoo_core.specs import SamplerSpec
 
@@ -24,17 +26,22 @@ class DPMSolverConfig(DiffusionConfig):
     trained_from: float = Field(default=1e-3, gt=0.0, lt=1.0)
     """The least time of training in continuous time; has no meaning for a schedule in steps."""
     steps: PositiveInt = 15
-    """Calls of the network for a sample."""
+    """Calls of the network for a sample; with an exact denoiser of a Gaussian, its deviation is off
+    by at most 7 % in 10 calls or more, and by at most 30 % in 5."""
     order: Literal[1, 2, 3] = 2
     """The order of the solver's error in the step."""
     method: Literal["singlestep", "multistep"] = "multistep"
     """Whether derivatives come from within a step or from the steps before."""
     expand: Literal["noise", "x0"] = "x0"
     """What is expanded on the path: the noise (DPM-Solver) or the clean action (DPM-Solver++)."""
-    spacing: Literal["time", "log_snr"] = "time"
-    """What is uniform between steps: the time, or log(alpha / sigma)."""
+    spacing: Spacing = "cubic"
+    """What is uniform between steps: the cube root of the time, log(alpha / sigma), or the time
+    (with which 15 steps are far too few)."""
     end: float | None = Field(default=None, gt=0.0, lt=1.0)
-    """The time at which the solver stops; none for the least time of training."""
+    """The time at which the solver stops. Default: the minimum time of training."""
+    denoise_to_zero: bool | None = None
+    """Whether the last call of the network gives the clean action at `end`. If None, where `end` is
+    not set and a noise of more than 0.02 would be left there, as with few `trained_steps`."""
     halve_curvature: bool = False
     """Multistep of order 3: whether the second derivative's term is halved, as in the authors'
     code, whose error then falls with the second order only."""
@@ -49,6 +56,7 @@ class DPMSolverConfig(DiffusionConfig):
         if self.schedule != "continuous":
             if self.trained_steps < 2:
                 raise ValueError("trained_steps must be at least 2, so that there is a way to go")
+            check_noised(self.schedule, self.trained_steps)
             if self.end is not None and self.end < 1.0 / self.trained_steps:
                 raise ValueError(
                     f"end must not lie before the first step's time, 1 / {self.trained_steps}"
@@ -77,6 +85,7 @@ class DPMSolverConfig(DiffusionConfig):
             expand=self.expand,
             spacing=self.spacing,
             end=self.end,
+            denoise_to_zero=self.denoise_to_zero,
             halve_curvature=self.halve_curvature,
             clip=self.clip,
         )

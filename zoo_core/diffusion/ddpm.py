@@ -14,7 +14,7 @@ class Ddpm:
 
     Args:
         process: In T steps.
-        solver: Which noise is added, and what is clipped; none for its defaults.
+        solver: Variance of the noise added, and what is clipped. Default: `Solver()`.
     """
 
     def __init__(self, process: DiscreteProcess, solver: Solver | None = None) -> None:

@@ -15,8 +15,12 @@ from torch import Tensor
 
 from zoo_core.diffusion.prediction import Prediction
 from zoo_core.diffusion.process import Process, half_log_snr, sigma_of
-from zoo_core.diffusion.solver import Solver
+from zoo_core.diffusion.solver import Solver, Spacing
+from zoo_core.diffusion.spacing import spaced
 from zoo_core.noise import Noise
+
+RESIDUE = 0.02
+"""Deviation of the noise that may be left in an action."""
 
 _Model = Callable[[Tensor, int], Tensor]
 
@@ -43,7 +47,7 @@ class DpmSolver:
 
     Args:
         process: Of the diffusion.
-        solver: Steps (none for 15), order, method, expansion, spacing and end.
+        solver: Steps (15 if None), order, method, expansion, spacing, end and last call.
 
     Raises:
         ValueError: fewer steps than the order, or an end before the least time of training.
@@ -61,38 +65,34 @@ class DpmSolver:
         if end < process.first * (1.0 - 1e-9):
             least = f"the least time of training, {process.first:g}"
             raise ValueError(f"end must not lie before {least} (got {end:g})")
+        self.denoise_to_zero = solver.denoise_to_zero
+        if self.denoise_to_zero is None:
+            self.denoise_to_zero = solver.end is None and sigma_of(process.log_alpha(end)) > RESIDUE
+        moves = self.steps - int(self.denoise_to_zero)
+        last = [end] if self.denoise_to_zero else []
         if solver.method == "multistep":
-            self.grid = self._spaced(solver.spacing, 1.0, end, self.steps)
-            self.times = self.grid[:-1]
+            self.grid = spaced(process, solver.spacing, 1.0, end, moves)
+            self.times = [*self.grid[:-1], *last]
         else:
-            self.orders = _orders(self.steps, self.order)
-            self.inner = self._inner(solver.spacing, end)
-            self.times = [t for inner in self.inner for t in inner[:-1]]
+            self.orders = _orders(moves, self.order)
+            self.inner = self._inner(solver.spacing, end, moves)
+            self.times = [*(t for inner in self.inner for t in inner[:-1]), *last]
 
     def solve(self, prediction: Prediction, x: Tensor, noise: Noise) -> Tensor:
         """A sample [..., A] from pure noise x [..., A]; draws nothing more."""
         model = prediction.noise if self.expand == "noise" else prediction.clean
-        if self.method == "multistep":
-            return self._multistep(model, x)
-        return self._singlestep(model, x)
+        x = (self._multistep if self.method == "multistep" else self._singlestep)(model, x)
+        return prediction.clean(x, len(self.times) - 1) if self.denoise_to_zero else x
 
-    def _spaced(self, spacing: str, start: float, end: float, count: int) -> list[float]:
-        """count + 1 times from start to end."""
-        if spacing == "time":
-            return [start + (end - start) * i / count for i in range(count + 1)]
-        a, b = half_log_snr(self.process, start), half_log_snr(self.process, end)
-        middle = [self.process.time_at(a + (b - a) * i / count) for i in range(1, count)]
-        return [start, *middle, end]
-
-    def _inner(self, spacing: str, end: float) -> list[list[float]]:
+    def _inner(self, spacing: Spacing, end: float, moves: int) -> list[list[float]]:
         """The times of each singlestep, its ends included."""
-        if spacing == "time":
-            every = self._spaced(spacing, 1.0, end, self.steps)
+        if spacing != "log_snr":
+            every = spaced(self.process, spacing, 1.0, end, moves)
             firsts = [sum(self.orders[:i]) for i in range(len(self.orders))]
             return [every[i : i + n + 1] for i, n in zip(firsts, self.orders, strict=True)]
-        outer = self._spaced(spacing, 1.0, end, len(self.orders))
+        outer = spaced(self.process, spacing, 1.0, end, len(self.orders))
         pairs = zip(outer[:-1], outer[1:], self.orders, strict=True)
-        return [self._spaced(spacing, s, t, n) for s, t, n in pairs]
+        return [spaced(self.process, spacing, s, t, n) for s, t, n in pairs]
 
     def _jump(self, s: float, t: float) -> _Jump:
         log_s, log_t = self.process.log_alpha(s), self.process.log_alpha(t)
@@ -140,7 +140,7 @@ class DpmSolver:
         """
         known: list[Tensor] = []
         snr = [half_log_snr(self.process, t) for t in self.grid]
-        for k in range(self.steps):
+        for k in range(len(self.grid) - 1):
             known = [*known[-2:], model(x, k)]
             order = min(self.order, len(known))
             if self.steps < 10:

@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from zoo_core.nn import diffusion_coefficients
+from zoo_core.nn import ScheduleName, betas, diffusion_coefficients
 from zoo_core.noise import Noise
 
 
@@ -39,7 +39,7 @@ class Process(Protocol):
         ...
 
     def network_time(self, t: float) -> float:
-        """What the denoiser is told at time t."""
+        """The denoiser's input for time t."""
         ...
 
 
@@ -106,6 +106,24 @@ class DiscreteProcess(nn.Module):
         """T t - 1, a fraction between steps."""
         step = t * self.steps - 1.0
         return float(round(step)) if abs(step - round(step)) < 1e-9 else step
+
+
+KEPT = 0.1
+"""The largest share alpha of the action that may be left at the last step of a process."""
+
+
+def check_noised(schedule: ScheduleName, steps: int) -> None:
+    """Refuses a schedule whose last step is not nearly pure noise, from which samples start.
+
+    Raises:
+        ValueError: alpha is above `KEPT` at the last step.
+    """
+    kept = math.sqrt(float((1.0 - betas(schedule, steps)).prod()))
+    if kept > KEPT:
+        raise ValueError(
+            f"schedule '{schedule}' in {steps} steps keeps {kept:.0%} of the action at its last "
+            "step, and samples start from pure noise; take more trained_steps, or vp or cosine"
+        )
 
 
 def _on_lines(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:

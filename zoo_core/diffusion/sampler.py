@@ -29,9 +29,21 @@ from zoo_core.nn import (
 )
 from zoo_core.noise import Noise
 
+FREQUENCY = 30.0
+"""Standard deviation of the frequencies of Fourier features of a time in (0, 1] (SfBC, QGPO)."""
+PER_STEP = 0.1
+"""The largest such deviation per step of a process in steps: a solver calls the network between
+two steps, where it was never trained, and features of higher frequency have nothing to do there
+with those of the steps next to it."""
+
+
+def fourier_of_steps(size: int, steps: int) -> RandomFourierFeatures:
+    """Fourier features of the steps 0 .. T - 1, of frequency `FREQUENCY` in the time step / T."""
+    return RandomFourierFeatures(size, min(FREQUENCY / steps, PER_STEP))
+
 
 class DiffusionConfig(Config):
-    """What all diffusion samplers can be told of their denoiser."""
+    """Settings of the denoiser, which all diffusion samplers share."""
 
     predict: Literal["noise", "x0"] = "noise"
     """What the network predicts: the noise, or the clean action."""
@@ -65,6 +77,15 @@ class DiffusionConfig(Config):
         """The noise schedule, and the steps T that it was trained with (0 if continuous)."""
         raise NotImplementedError
 
+    def time_features(self, size: int) -> nn.Module | None:
+        """What embeds the network's times; None for the network's own embedding."""
+        schedule, steps = self.schedule_and_steps()
+        if schedule == "continuous":
+            return RandomFourierFeatures(size, FREQUENCY)
+        if self.network == "unet":
+            return fourier_of_steps(size, steps)
+        return None
+
     def least_time(self) -> float:
         """The least time of training of a continuous process."""
         return 1e-3
@@ -90,9 +111,7 @@ class DiffusionSampler(nn.Module):
         self.config = config
         self.action_dim = space.action_dim
         schedule, steps = config.schedule_and_steps()
-        continuous = schedule == "continuous"
-        # Times in (0, 1] need frequencies of their own; SfBC's have a standard deviation of 30.
-        times = RandomFourierFeatures(config.time_dim, 30.0) if continuous else None
+        times = config.time_features(config.time_dim)
         sizes = (space.observation_dim, space.action_dim)
         self.denoiser: Denoiser | DenoiserResidual | DenoiserUNet
         if config.network == "unet":
@@ -143,7 +162,7 @@ class DiffusionSampler(nn.Module):
         if solver.name == "dpm_solver":
             return DpmSolver(self.process, solver)
         if solver.name == "ddim":
-            return Ddim(self.process, solver.steps, solver.eta)
+            return Ddim(self.process, solver.steps, solver.eta, solver.spacing)
         if isinstance(self.process, ContinuousProcess):
             raise ValueError("ddpm needs a process in steps; take ddim or dpm_solver")
         return Ddpm(self.process, solver)

@@ -7,6 +7,9 @@ from pydantic import Field, PositiveInt, model_validator
 from zoo_core.config import Config
 
 Name = Literal["ddpm", "ddim", "dpm_solver"]
+Spacing = Literal["cubic", "log_snr", "time"]
+"""What is uniform between a solver's steps: the cube root of the time, log(alpha / sigma), or the
+time. Cubic times are close to each other near the action, where the error of few steps is made."""
 
 
 class Solver(Config):
@@ -17,8 +20,9 @@ class Solver(Config):
     steps: PositiveInt | None = None
     """Calls of the network; none for 15 of `dpm_solver`, and for as many of `ddim` as the process
     has steps (100 in continuous time). `ddpm` visits all steps, whatever this says."""
-    variance: Literal["posterior", "beta"] = "posterior"
-    """`ddpm`: of the noise added in a step: the posterior's, or beta (DDPM, section 3.2)."""
+    variance: Literal["posterior", "beta"] = "beta"
+    """`ddpm`: variance of the noise added in a step: beta, or the posterior's (DDPM, section 3.2),
+    with which samples of a short chain are too narrow."""
     clip_noised: bool = False
     """`ddpm`: whether the noised action is clipped to [-1, 1] after each step (IDQL's code)."""
     eta: float = Field(default=0.0, ge=0.0, le=1.0)
@@ -30,10 +34,15 @@ class Solver(Config):
     expand: Literal["noise", "x0"] = "x0"
     """`dpm_solver`: what is expanded along the path: the predicted noise (DPM-Solver) or the clean
     action (DPM-Solver++, arXiv:2211.01095)."""
-    spacing: Literal["time", "log_snr"] = "time"
-    """`dpm_solver`: what is uniform between steps: the time, or log(alpha / sigma)."""
+    spacing: Spacing = "cubic"
+    """`ddim`, `dpm_solver`: what is uniform between steps: the cube root of the time, log(alpha /
+    sigma), or the time."""
     end: float | None = Field(default=None, gt=0.0, lt=1.0)
-    """`dpm_solver`: the time at which it stops; none for the least time of training."""
+    """`dpm_solver`: the time at which it stops. Default: the minimum time of training."""
+    denoise_to_zero: bool | None = None
+    """`dpm_solver`: whether the last call of the network gives the clean action at `end`. If None,
+    where `end` is not set and a noise of more than 0.02 would be left there, as in a short chain
+    of steps; the authors' code asks for one call more."""
     halve_curvature: bool = False
     """`dpm_solver`, multistep of order 3: whether the second derivative's term is halved, as in the
     authors' code, whose error then falls with the second order only."""

@@ -34,7 +34,7 @@ class DiffusionBCConfig(AlgorithmConfig):
 
 def parts(config: DiffusionBCConfig) -> Mapping[str, Part]:
     """A chain of five steps with three hidden layers of 256."""
-    return {"sampler": Part("ddpm", steps=5, schedule="vp", predict="noise")}
+    return {"sampler": Part("ddpm", steps=5, schedule="vp", predict="noise", variance="posterior")}
 
 
 def stages(config: DiffusionBCConfig) -> tuple[Stage, ...]:

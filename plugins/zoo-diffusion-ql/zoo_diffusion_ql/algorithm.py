@@ -52,7 +52,7 @@ class DiffusionQLConfig(AlgorithmConfig):
 def parts(config: DiffusionQLConfig) -> Mapping[str, Part]:
     """A chain of five steps and two critics, each of three hidden layers of 256 with Mish."""
     return {
-        "sampler": Part("ddpm", steps=5, schedule="vp", predict="noise"),
+        "sampler": Part("ddpm", steps=5, schedule="vp", predict="noise", variance="posterior"),
         "critic": Part("twin_q", layers=3, activation="mish"),
     }
 

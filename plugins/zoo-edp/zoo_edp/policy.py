@@ -45,6 +45,8 @@ def policy_part() -> Part:
         order=3,
         method="singlestep",
         expand="noise",
+        spacing="time",
+        denoise_to_zero=False,
         clip_denoised=True,
     )
 

@@ -42,6 +42,8 @@ def parts(config: QGPOConfig) -> Mapping[str, Part]:
         order=2,
         method="singlestep",
         expand="x0",
+        spacing="time",
+        denoise_to_zero=False,
         clip=False,
     )
     return {"sampler": guided, "critic": Part("twin_q", layers=3)}

@@ -37,6 +37,8 @@ def parts(config: SfBCConfig) -> Mapping[str, Part]:
         order=3,
         method="singlestep",
         expand="noise",
+        spacing="time",
+        denoise_to_zero=False,
         clip=False,
     )
     return {"sampler": diffusion, "critic": Part("twin_q", members=1, activation="silu")}
