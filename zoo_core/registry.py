@@ -27,6 +27,7 @@ import pluggy
 from zoo_core import hookspecs
 from zoo_core.config import Config
 from zoo_core.errors import UnknownName
+from zoo_core.loaded import note_modules
 from zoo_core.process import TimeUp, guarded, seconds_allowed
 from zoo_core.specs import AlgorithmSpec, CriticSpec, LossSpec, SamplerSpec
 from zoo_core.text import printable
@@ -328,6 +329,7 @@ def load(
         names = {point.name, _distribution(point)[0]}
         if not names & left_out and (chosen is None or names & chosen):
             registry.load(point)
+    note_modules()
     return registry
 
 

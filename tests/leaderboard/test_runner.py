@@ -162,10 +162,8 @@ def test_stale_results_are_shown_and_neither_used_nor_lost(world):
 
     def reviewed():
         from zoo_core import registry
-        from zoo_leaderboard.fingerprint import source_digest
 
         registry.installed.cache_clear()
-        source_digest.cache_clear()
         (item,) = review(plan(TRACK, algorithms=["steady"]), store)
         return item
 

@@ -17,7 +17,6 @@ import zoo_trouble
 from zygote import Forked, zygote
 
 from zoo_core import registry
-from zoo_leaderboard.fingerprint import source_digest
 from zoo_leaderboard.running.forkserver import ForkServer
 
 BANDIT = "test/bandit-v0"
@@ -179,7 +178,5 @@ def world(tmp_path, home, monkeypatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     registry.installed.cache_clear()
-    source_digest.cache_clear()
     yield folder
     registry.installed.cache_clear()
-    source_digest.cache_clear()

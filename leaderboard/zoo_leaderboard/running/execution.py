@@ -34,7 +34,7 @@ from zoo_core.terminal import warn
 from zoo_core.training import Log, Preparing
 from zoo_leaderboard import datasets
 from zoo_leaderboard.datasets.home import zoo_home
-from zoo_leaderboard.fingerprint import sources
+from zoo_leaderboard.fingerprint import edited, sources
 from zoo_leaderboard.planning import Job
 from zoo_leaderboard.result import (
     Diagnosed,
@@ -305,6 +305,10 @@ def _check_current(job: Job, recipe: Recipe, registry: Registry) -> None:
     """A result must not carry a key that its code does not have."""
     if sources(recipe, registry) != job.ingredients.sources:
         raise ZooError(f"the code of '{recipe.name}' changed since the plan was made; run again")
+    if stale := edited(recipe, registry):
+        raise ZooError(
+            f"module {stale[0]} was edited after this process loaded it; start a new process"
+        )
     if recipe.values() != job.ingredients.config:
         raise ZooError(f"the settings of '{recipe.name}' are not the plan's; run again")
 
