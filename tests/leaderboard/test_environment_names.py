@@ -43,6 +43,7 @@ class Broken(Arm):
     def __init__(self, **kwargs):
         raise RuntimeError("the cable\\nis not plugged in")
 def built(**kwargs): return Arm(**kwargs)
+def scaled(**kwargs): return gymnasium.wrappers.TransformReward(Arm(**kwargs), lambda r: 4 * r)
 R = gymnasium.register
 R("Arm-v0", entry_point="robotpkg:Arm", max_episode_steps=5)
 R("Arm-v1", entry_point="robotpkg:Arm", max_episode_steps=6, kwargs={"length": 2.0})
@@ -51,6 +52,7 @@ R("Plain", entry_point="robotpkg:Arm", max_episode_steps=5)
 R("Class-v0", entry_point=Arm, max_episode_steps=5)
 R("Function-v0", entry_point=built, max_episode_steps=5)
 R("Lambda-v0", entry_point=lambda **k: Arm(length=3.0), max_episode_steps=5)
+R("Scaled-v0", entry_point="robotpkg:scaled", max_episode_steps=5)
 R("Joint-v0", entry_point="robotpkg:Arm", max_episode_steps=5, kwargs={"joint": np.sin})
 R("Both-v0", entry_point="robotpkg:Arm", vector_entry_point=built, max_episode_steps=5)
 R("Clipped-v0", entry_point="robotpkg:Arm", max_episode_steps=5, additional_wrappers=(
@@ -87,6 +89,7 @@ NAMES = {
     "robotpkg:Class-v0": ("Class-v0", 5, 1.0),
     "robotpkg:Function-v0": ("Function-v0", 5, 1.0),
     "robotpkg:Lambda-v0": ("Lambda-v0", 5, 3.0),
+    "robotpkg:Scaled-v0": ("Scaled-v0", 5, 4.0),
     "robotpkg:Joint-v0": ("Joint-v0", 5, 1.0),
     "robotpkg:Both-v0": ("Both-v0", 5, 1.0),
     "robotpkg:Clipped-v0": ("Clipped-v0", 5, 0.5),
@@ -120,17 +123,19 @@ def log_of(folder: Path) -> Path:
     return folder / "log.npz"
 
 
-@pytest.mark.parametrize("name", ["robotpkg:Arm-v0", "robotpkg:Lambda-v0", "robotpkg:Joint-v0"])
+@pytest.mark.parametrize("id", ["Arm-v0", "Lambda-v0", "Joint-v0", "Scaled-v0", "Clipped-v0"])
 def test_an_import_is_found_and_evaluated_by_another_process(
-    package: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    package: Path, id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ZOO_HOME", str(package / "home"))
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(package / "home" / "datasets"))
+    name = f"robotpkg:{id}"
     import_file(log_of(package), "mine/arm-v0", name, kwargs={"render_mode": None})
     forget()
     env = datasets.find("mine/arm-v0").make_env()
-    observation, _ = env.reset(seed=0)
-    assert observation.shape == (2,)
+    env.reset(seed=0)
+    observation, reward, *_ = env.step(np.zeros(1, np.float32))
+    assert observation.shape == (2,) and reward == NAMES[name][2]
     env.close()
     forget()
     assert minari.load_dataset("mine/arm-v0").recover_environment().action_space.shape == (1,)

@@ -75,7 +75,9 @@ def _remarks(info: DatasetInfo) -> Iterable[Text]:
 @datasets.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--id", "id", required=True, help="Of the new dataset, such as mine/hopper-v0.")
-@click.option("--environment", required=True, help="Gymnasium's id, such as Hopper-v5.")
+@click.option(
+    "--environment", required=True, help="Gymnasium's id, such as Hopper-v5 or package:Env-v0."
+)
 @click.option(
     "--argument", "arguments", multiple=True, metavar="NAME=VALUE", help="Of the environment."
 )

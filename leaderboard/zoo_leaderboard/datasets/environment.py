@@ -24,6 +24,7 @@ from zoo_leaderboard.datasets.task import Task, identity_of, task_of
 
 if TYPE_CHECKING:
     import gymnasium
+    from gymnasium.envs.registration import EnvSpec
 
 Observation = NDArray[np.float32]
 
@@ -99,6 +100,15 @@ class Environment:
         with self._made():
             return Environment(portable(self.spec), self.requirements)
 
+    def gymnasium_spec(self) -> EnvSpec:
+        """Gymnasium's specification of it.
+
+        Raises:
+            ZooError: it cannot be found.
+        """
+        with self._made():
+            return env_spec(self.spec)
+
     def make_raw(self, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:
         """The environment with its own spaces.
 
@@ -120,9 +130,9 @@ class Environment:
     def _made(self) -> Iterator[None]:
         """Reports why the environment cannot be made, in one line; drops what Gymnasium's own
         packages warn of meanwhile."""
+        silence_notices()
         import gymnasium
 
-        silence_notices()
         try:
             with _own_warnings():
                 yield

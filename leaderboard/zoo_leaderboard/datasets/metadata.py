@@ -108,6 +108,12 @@ def _filled(value: Any) -> Any:
 Text = Annotated[str | None, BeforeValidator(_text)]
 
 
+class _Wrapper(TypedDict, total=False):
+    name: Required[str]
+    entry_point: Required[str]
+    kwargs: dict[str, Any] | None
+
+
 class _Specification(TypedDict, total=False):
     """The parts of Gymnasium's specification that the zoo reads before Gymnasium does."""
 
@@ -115,6 +121,7 @@ class _Specification(TypedDict, total=False):
     kwargs: dict[str, Any] | None
     max_episode_steps: Annotated[int, Field(ge=1)] | None
     entry_point: str | None
+    additional_wrappers: list[_Wrapper] | None
 
 
 Specification = Annotated[Json[_Specification] | None, BeforeValidator(_filled)]

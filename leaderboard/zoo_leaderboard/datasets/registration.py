@@ -121,6 +121,7 @@ def silence_notices() -> None:
 
 
 def _register_public() -> None:
+    silence_notices()
     for module in _REGISTERING:
         importlib.import_module(module)
 

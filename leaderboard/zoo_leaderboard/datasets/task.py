@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from zoo_leaderboard.datasets.registration import env_spec
+from zoo_leaderboard.datasets.registration import env_spec, silence_notices
 
 _NEUTRAL = (
     *("HumanRendering", "OrderEnforcing", "PassiveEnvChecker"),
@@ -99,6 +99,7 @@ def resolved(task: Task) -> Task:
 
 def _code(entry_point: str, kwargs: Any) -> tuple[str, Any]:
     module, _, name = entry_point.partition(":")
+    silence_notices()
     try:
         code = getattr(importlib.import_module(module), name)
         parameters = inspect.signature(code).parameters

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import gymnasium
+    from gymnasium.envs.registration import EnvSpec
 
 
 class Episode(NamedTuple):
@@ -60,6 +61,7 @@ def write_transitions(
     transitions: Transitions,
     metadata: Mapping[str, Any],
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    spec: EnvSpec | None = None,
 ) -> None:
     """Writes a dataset into a new folder, with the spaces and the specification of `env`.
 
@@ -69,6 +71,7 @@ def write_transitions(
         transitions: At least one, of at least one episode.
         metadata: Minari's, as far as they do not follow from the others.
         progress: Wraps the numbers of the episodes while they are written, such as `tqdm`.
+        spec: Specification of the environment. If None, the one that `env` has.
     """
     import minari
     from minari.dataset.minari_storage import MinariStorage
@@ -77,7 +80,7 @@ def write_transitions(
         data_path,
         observation_space=env.observation_space,
         action_space=env.action_space,
-        env_spec=env.spec,
+        env_spec=spec or env.spec,
     )
     _write_episodes(data_path / "main_data.hdf5", transitions, progress)
     storage.update_metadata(

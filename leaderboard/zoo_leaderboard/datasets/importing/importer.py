@@ -92,7 +92,8 @@ def import_file(
     file = Path(path)
     with _named(file):
         rows, log = _read(file, layout, subset)
-        env = Environment.named(environment, kwargs).portable().make_raw()
+        found = Environment.named(environment, kwargs).portable()
+        env = found.make_raw()
         try:
             rows = _with_true_terminations(rows, log, env, terminals)
             transitions = _checked(cut(rows, log), log, env, id)
@@ -100,7 +101,9 @@ def import_file(
             with lock(f"datasets/{id}"):
                 _place(id, replace)
                 with replacing(folder) as fresh:
-                    write_transitions(fresh / "data", env, transitions, metadata, progress)
+                    write_transitions(
+                        fresh / "data", env, transitions, metadata, progress, found.gymnasium_spec()
+                    )
         finally:
             env.close()
     episodes, steps = len(transitions.lengths), len(transitions.rewards)
