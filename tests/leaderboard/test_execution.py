@@ -1,6 +1,7 @@
 """One job in this process: what its record keeps, and what its failures say."""
 
 import json
+from functools import cache
 
 import pytest
 import torch
@@ -49,25 +50,32 @@ def test_metrics_are_the_means_over_their_steps(world):
     assert last.metrics == pytest.approx(dict(logs[-1].metrics[0]), rel=1e-12)
 
 
+INTERRUPTED = {"settings": {"steps": 300}, **OPTIONS}
+
+
+@cache
+def uninterrupted():
+    """The metrics of the whole run, which are the same in each test's world."""
+    return zoo_leaderboard.train("draws", BANDIT, out="whole", **INTERRUPTED).result.training
+
+
 @pytest.mark.parametrize("stop", [40, 130, 180, 260])
 def test_an_interrupted_run_keeps_the_same_metrics(world, monkeypatch, stop):
     """Wherever checkpoints fall: one at every chance."""
     monkeypatch.setattr(execution, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(execution, "REPORT_SECONDS", 0.005)
-    options = {"settings": {"steps": 300}, **OPTIONS}
-    whole = zoo_leaderboard.train("draws", BANDIT, out="whole", **options).result
 
     def interrupt(progress):
         if progress.step >= stop:
             raise Stop
 
     with pytest.raises(Stop):
-        zoo_leaderboard.train("draws", BANDIT, out="part", report=interrupt, **options)
+        zoo_leaderboard.train("draws", BANDIT, out="part", report=interrupt, **INTERRUPTED)
     steps = []
     part = zoo_leaderboard.train(
-        "draws", BANDIT, out="part", report=lambda p: steps.append(p.step), **options
+        "draws", BANDIT, out="part", report=lambda p: steps.append(p.step), **INTERRUPTED
     ).result
-    assert part.training == whole.training
+    assert part.training == uninterrupted()
     if stop > 75:
         assert steps[0] > 0
 
