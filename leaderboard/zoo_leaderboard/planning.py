@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, TypeVar
 
 from pydantic import Field
@@ -99,12 +100,17 @@ class Planner:
     ) -> None:
         self.track = track
         self.tell = tell
-        self.registry = registry or registry_module.installed()
+        self._registry = registry
         self._recipes: dict[str, tuple[Recipe, dict[str, str]]] = {}
         self._datasets: dict[str, datasets.Dataset] = {}
         self._jobs: dict[tuple[str, str, str, int], tuple[Job, str]] = {}
         self._here: set[str] | None = None
         self._unreadable: set[str] = set()
+
+    @cached_property
+    def registry(self) -> Registry:
+        """What is registered; plugins are loaded when it is first asked for."""
+        return self._registry or registry_module.installed()
 
     def dataset(self, name: str) -> datasets.Dataset:
         """The dataset of an id or expression, built or fetched where needed.

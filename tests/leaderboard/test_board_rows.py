@@ -183,6 +183,17 @@ def test_a_raw_column_enters_no_aggregate_whatever_its_older_runs_had(store):
     assert board.common == []
 
 
+def test_returns_without_a_finite_score_on_the_column_s_scale_are_damage(store):
+    store.put(synthetic("x", "a-v0", 0, (1e306, 1e306), reference=None, finished_at="2025-01-01"))
+    tiny = ReferenceScores(min=0.0, max=1e-3, source="tiny")
+    made = synthetic("x", "a-v0", 1, finished_at="2026-01-01")
+    store.put(made.model_copy(update={"reference": tiny, "score": 1e7}))
+    board = load(store, TRACK, check=False)
+    assert set(board.row("x").entry("a-v0").damaged) == {0}
+    for style in ("markdown", "csv", "json", "latex"):
+        board.table(style)
+
+
 def test_a_cell_averages_one_condition(store):
     old, new = {"plugin": "old"}, {"plugin": "new"}
     for seed in range(3):

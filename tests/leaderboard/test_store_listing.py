@@ -9,6 +9,8 @@ from synthetic import synthetic
 from zoo_core import ZooError
 from zoo_leaderboard.board.index import summaries
 from zoo_leaderboard.board.loading import load
+from zoo_leaderboard.planning import Job
+from zoo_leaderboard.policies.training import default_folder
 from zoo_leaderboard.result import Cell
 from zoo_leaderboard.store import Damaged, Store, Unreadable
 from zoo_leaderboard.store import store as store_module
@@ -220,6 +222,16 @@ def test_a_long_algorithm_s_name_has_a_place(store):
     result = synthetic("z" * 400, "a-v0", 0)
     assert stat.S_ISREG(store.put(result).stat().st_mode)
     assert store.get(result.cell, result.key) == result
+
+
+@pytest.mark.parametrize("dataset", LONG)
+def test_a_single_run_s_folder_has_a_name_that_fits(tmp_path, monkeypatch, dataset):
+    monkeypatch.setenv("ZOO_RUNS", str(tmp_path))
+    made = [synthetic("bc", dataset + end, 0) for end in ("", "0")]
+    folders = {default_folder(Job.model_construct(cell=r.cell, key=r.key)) for r in made}
+    assert len(folders) == 2
+    for folder in folders:
+        folder.mkdir(parents=True)
 
 
 def test_a_place_that_fits_is_named_as_ever(store):

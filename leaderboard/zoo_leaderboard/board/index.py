@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import marshal
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,7 +29,7 @@ WAIT_SECONDS = 20.0
 
 _FIELDS = tuple(f.name for f in fields(RunSummary))
 _COLUMNS = ("size", "stamp", "checksum", *_FIELDS)
-VERSION = int(hashlib.sha256(repr((2, SCHEMA, DECISIVE, _COLUMNS)).encode()).hexdigest()[:7], 16)
+VERSION = int(hashlib.sha256(repr((3, SCHEMA, DECISIVE, _COLUMNS)).encode()).hexdigest()[:7], 16)
 """Of the columns and the records; a file of another one is built from scratch. The first number is
 raised when a column changes its meaning."""
 
@@ -144,7 +145,8 @@ def _line(file: Listed, found: Result) -> tuple[Any, ...]:
 
 
 def _checksum(values: Iterable[Any]) -> int:
-    return zlib.crc32(repr([*values]).encode())
+    # The second version of marshal's format does not depend on which strings are interned.
+    return zlib.crc32(marshal.dumps([*values], 2))
 
 
 def _read(database: sqlite3.Connection) -> list[RunSummary]:

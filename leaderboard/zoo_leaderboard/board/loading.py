@@ -138,7 +138,9 @@ class _Builder:
         reference = self.references[run.place.dataset]
         if run.reference != reference:
             run = replace(run, reference=reference)
-        if stale:
+        if not run.finite:
+            entry.damaged[seed] = f"its returns have no finite score by {reference}"
+        elif stale:
             entry.stale[seed] = run, stale
         else:
             entry.finished[seed] = run

@@ -6,6 +6,7 @@ read on request.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -126,6 +127,14 @@ class RunSummary:
             return None
         # A reference can rank low returns above high ones.
         return max(self.scored(self.lowest_return), self.scored(self.highest_return))
+
+    @property
+    def finite(self) -> bool:
+        """Whether its scores are: returns that a float holds may have scores that it does not."""
+        return all(
+            value is None or math.isfinite(self.scored(value))
+            for value in (self.episode_return, self.lowest_return, self.highest_return)
+        )
 
     @property
     def details(self) -> Details:

@@ -20,6 +20,7 @@ from zoo_leaderboard.running.execution import Place, Report, execute
 from zoo_leaderboard.running.tracking import chosen
 from zoo_leaderboard.store import Damaged, default_root, is_url, read, write_atomically
 from zoo_leaderboard.store.lock import locked
+from zoo_leaderboard.store.names import LONGEST_FOLDER, short
 
 RECORD = "result.json"
 AGENT = "agent.pt"
@@ -49,8 +50,9 @@ def default_folder(job: Job) -> Path:
     that of `runs` where the store is at a URL."""
     root = Path("runs" if is_url(default_root()) else default_root())
     dataset = job.cell.dataset.replace("/", ".")
-    name = f"{job.cell.algorithm}-{dataset}-seed{job.cell.seed}-{job.key[:8]}"
-    return root / "train" / name
+    end = f"-seed{job.cell.seed}-{job.key[:8]}"
+    name = short(f"{job.cell.algorithm}-{dataset}", LONGEST_FOLDER - len(end))
+    return root / "train" / f"{name}{end}"
 
 
 def train(

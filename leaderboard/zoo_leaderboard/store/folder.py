@@ -40,7 +40,7 @@ class Folder(Files):
 
     @override
     def exists(self, name: str = "") -> bool:
-        return os.path.lexists(self.path(name)) if name else self.folder.is_dir()
+        return os.path.lexists(self.path(name)) if name else os.path.isdir(self.folder)
 
     @override
     def read(self, name: str) -> bytes:

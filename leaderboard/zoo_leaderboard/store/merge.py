@@ -166,10 +166,11 @@ def _checked(source: Store, name: str, content: bytes | Exception) -> Result | D
 
 def same_results(one: Result, other: Result) -> bool:
     """Whether two finished records of one run measured the same: equal returns and lengths of every
-    episode, and the same score."""
+    episode, whatever reference scores were known to either."""
     if one.failure is not None or other.failure is not None:
         return False
-    return one.score == other.score and _outcomes(one) == _outcomes(other)
+    measured = _outcomes(one)
+    return measured == _outcomes(other) and bool(measured or one.score == other.score)
 
 
 def _outcomes(result: Result) -> dict[tuple[int, str], tuple[object, ...]]:

@@ -23,10 +23,11 @@ def record_name(cell: Cell, key: str) -> str:
     """
     last = f"{cell.variant}.seed{cell.seed}.{key}.json"
     folders = [_folder(part) for part in cell.dataset.split("/")]
-    name = "/".join([RESULTS, _short(_folder(cell.algorithm)), *folders, last])
+    algorithm = short(_folder(cell.algorithm))
+    name = "/".join([RESULTS, algorithm, *folders, last])
     if len(name) <= LONGEST and all(len(folder) <= LONGEST_FOLDER for folder in folders):
         return name
-    return "/".join([RESULTS, _short(_folder(cell.algorithm)), _hashed(cell.dataset), last])
+    return "/".join([RESULTS, algorithm, _hashed(cell.dataset), last])
 
 
 def agent_name(record: str) -> str:
@@ -40,13 +41,14 @@ def is_record(name: str) -> bool:
     return last.endswith(".json") and not last.startswith(".")
 
 
+def short(folder: str, longest: int = LONGEST_FOLDER) -> str:
+    """A folder's name, or its beginning and a hash where it is too long."""
+    return folder if len(folder.encode()) <= longest else _hashed(folder)
+
+
 def _folder(name: str) -> str:
     """A name as a folder's, which `unquote` undoes; none leads out of the store."""
     return quote(name, safe="+@,:= ") if name.strip(".") else name.replace(".", "%2E") or "%"
-
-
-def _short(folder: str) -> str:
-    return folder if len(folder) <= LONGEST_FOLDER else _hashed(folder)
 
 
 def _hashed(name: str) -> str:
