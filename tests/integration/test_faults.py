@@ -254,7 +254,9 @@ def test_damaged_files_cost_their_own_cells_and_are_kept(world):
     assert run.returncode == 1
     for seed in range(1, 5):
         assert f"seed {seed}: damaged result file" in run.stderr
-    table = zoo("leaderboard", "table", "--track", "track.toml", "--store", store, cwd=world)
+    table = zoo(
+        "leaderboard", "table", "--full", "--track", "track.toml", "--store", store, cwd=world
+    )
     assert table.returncode == 0
     assert table.stdout.count("damaged result file") == 4
     for seed, content in damage.items():

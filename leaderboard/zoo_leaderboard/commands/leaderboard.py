@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -283,13 +284,27 @@ def merge_command(sources: Sequence[str], store: str | None, dry_run: bool) -> N
     "--format",
     "style",
     type=click.Choice(["markdown", "csv", "latex", "json"]),
-    default="markdown",
-    show_default=True,
+    help="Format of the whole table.  [default: markdown with --full or --out]",
 )
+@click.option("--full", is_flag=True, help="The whole table, not the ranking on one screen.")
 @OUT
-def table_command(track: str, store: str | None, style: str, out: Path | None) -> None:
-    """Show the leaderboard of a track from the store's files."""
-    write(_board(store, track).table(style), out)
+def table_command(
+    track: str, store: str | None, style: str | None, full: bool, out: Path | None
+) -> None:
+    """Show the leaderboard of a track from the store's files.
+
+    By default the ranking on one screen: means with intervals, a column per dataset, and what is
+    missing. A format, --full or --out give the whole table: every cell with its spread and notes,
+    all aggregates, probabilities of improvement, and costs.
+    """
+    from zoo_leaderboard.report.tables.compact import HEIGHT, compact
+
+    board = _board(store, track)
+    if style or full or out:
+        write(board.table(style or "markdown"), out)
+        return
+    size = shutil.get_terminal_size((100, HEIGHT))
+    write(compact(board, size.columns, max(size.lines - 1, HEIGHT)), None)
 
 
 @leaderboard.command("published")
