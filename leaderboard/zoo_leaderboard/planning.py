@@ -19,6 +19,7 @@ from zoo_core.recipe import Recipe, resolve, tuned_values, tuning_evaluations
 from zoo_core.registry import Registry
 from zoo_core.version import SEMANTICS
 from zoo_leaderboard import datasets
+from zoo_leaderboard.causes import by_cause, named
 from zoo_leaderboard.datasets import embedded, expression
 from zoo_leaderboard.datasets.locate import local_ids
 from zoo_leaderboard.fingerprint import canonical, digest_of_text, sources
@@ -340,21 +341,32 @@ def _fitted(
 def _obtainable(planner: Planner) -> list[str]:
     """The track's datasets that are here or can be fetched."""
     found: list[str] = []
-    problem = ""
+    problems: list[tuple[str, str]] = []
     for name in planner.track.dataset_ids():
         try:
             planner.dataset(name)
         except UnknownName:
             raise
         except ZooError as error:
-            problem = str(error)
-            planner.tell(f"left out: {problem}")
+            problems.append((name, str(error)))
             continue
         found.append(name)
+    lines = [_left_out(names, problem) for names, problem in by_cause(problems)]
+    if not found and len(lines) <= 1:
+        text = lines[0] if lines else "it has none"
+        raise ZooError(f"no dataset of track '{planner.track.name}' is available: {text}")
+    for line in lines:
+        planner.tell(f"left out: {line}")
     if not found:
-        track = planner.track.name
-        raise ZooError(f"none of the datasets of track '{track}' can be had: {problem}")
+        raise ZooError(f"no dataset of track '{planner.track.name}' is available")
     return found
+
+
+def _left_out(names: Sequence[str], problem: str) -> str:
+    """One cause; the text of the first dataset stands for all."""
+    if len(names) == 1:
+        return problem
+    return f"{len(names)} datasets ({named(names)}), the first because: {problem}"
 
 
 def why_stale(was: Ingredients, cell: Cell, planner: Planner) -> str:

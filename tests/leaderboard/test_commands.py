@@ -122,6 +122,8 @@ def test_run_table_and_plot(zoo, world):
     assert code == 1
     assert "failed: raises (steps=40)" in err
     assert "the plugin's own mistake" in err
+    (place,) = re.findall(r"^    traceback: (.*)$", err, re.MULTILINE)
+    assert "Traceback" in json.loads((world / place).read_text())["failure"]["traceback"]
     assert "1 finished now, 0 before, 1 without a score" in out
     code, out, _ = zoo(*run, "--set", "steps=40")
     assert code == 1
@@ -136,6 +138,12 @@ def test_run_table_and_plot(zoo, world):
         code, out, _ = zoo("leaderboard", "table", *options, "--format", style)
         assert code == 0
         assert sign in out
+    code, out, _ = zoo("leaderboard", "table", *options)
+    assert code == 0
+    assert re.search(r"^ *- +raises \(steps=40\) .* failed +1 failed$", out, re.MULTILINE)
+    assert "the plugin's own mistake" in out
+    assert "|" not in out.split("whole table")[0]
+    assert "| steady (steps=40) |" in zoo("leaderboard", "table", *options, "--full")[1]
     code, out, _ = zoo("leaderboard", "table", *options, "--out", "tables/table.md")
     assert (world / "tables" / "table.md").read_text().count("ValueError") == 1
     code, out, _ = zoo("leaderboard", "published", *options, "--out", "tables/published.md")

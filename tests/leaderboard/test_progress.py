@@ -13,6 +13,7 @@ from zoo_leaderboard.running.progress import (
     duration,
     metrics_text,
 )
+from zoo_leaderboard.store import Store
 
 
 def job_of(result):
@@ -129,3 +130,34 @@ def test_durations():
         "1h00m",
         "2h05m",
     ]
+
+
+@pytest.mark.parametrize("kind", [Plain, LiveTable])
+def test_names_and_reasons_cannot_steer_the_terminal(kind):
+    harm = "x\x1b[2J\x9b31m\u202e\ny"
+    bad = synthetic(harm, "a-v0", 0, failure=harm)
+
+    def act(display):
+        display.started(job_of(bad))
+        display.tick()
+        display.retried(job_of(bad), harm)
+        display.finished(job_of(bad), bad)
+
+    text = shown(kind, act)
+    for obeyed in ("\x1b[2J", "\x9b", "\u202e"):
+        assert obeyed not in text.replace("\x1b[2K", "")
+    assert "x\\x1b[2J" in text
+
+
+def test_a_failure_says_where_its_traceback_is(tmp_path):
+    bad = synthetic("bc", "a-v0", 0, failure="no")
+    failure = bad.failure.model_copy(update={"traceback": "Traceback ..."})
+    with_traceback = bad.model_copy(update={"failure": failure})
+    store = Store(tmp_path)
+    stream = io.StringIO()
+    with Plain(Console(file=stream, width=500), 2, store) as display:
+        display.finished(job_of(bad), bad)
+        display.finished(job_of(bad), with_traceback)
+    first, second = stream.getvalue().splitlines()
+    assert "traceback" not in first
+    assert second.endswith(f"traceback: {store.path(bad.cell, bad.key)}")

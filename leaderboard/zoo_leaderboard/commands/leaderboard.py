@@ -25,6 +25,7 @@ from zoo_leaderboard.commands.options import (
 
 if TYPE_CHECKING:
     from zoo_leaderboard.board.board import Board
+    from zoo_leaderboard.planning import Job
     from zoo_leaderboard.reviewing import Planned
     from zoo_leaderboard.running.ray import Ray
     from zoo_leaderboard.running.runner import Summary
@@ -142,7 +143,7 @@ def run_command(
     if (workers or 1) * threads > usable_cores():
         taken = f"{workers or 1} x {threads} threads for {usable_cores()} cores"
         warn(f"{taken}: jobs will wait for each other")
-    with choose_display(console(), len(jobs)) as display:
+    with choose_display(console(), len(jobs), place) as display:
         try:
             summary = carry_out(
                 planned,
@@ -188,15 +189,31 @@ def _plan_line(planned: Sequence[Planned], jobs: int) -> str:
     return text
 
 
+def _traceback_place(job: Job, store: Store) -> str:
+    """The record that has a failed job's traceback; empty where there is none."""
+    from zoo_leaderboard.result import Result
+
+    record = store.get(job.cell, job.key)
+    if not isinstance(record, Result) or record.failure is None or not record.failure.traceback:
+        return ""
+    return store.files.full(store.name(job.cell, job.key))
+
+
 def _finish(summary: Summary, store: Store) -> None:
-    for job, reason in summary.failures:
-        print_line(f"failed: {job.cell}: {reason}", err=True)
+    from zoo_leaderboard.causes import by_cause, named
+
+    for jobs, reason in by_cause(summary.failures, lambda job: job.cell.dataset):
+        cells = [job.cell for job in jobs]
+        number = f", {len(cells)} runs" if len(cells) > 1 else ""
+        print_line(f"failed{number}: {named(cells)}: {reason}", err=True)
+        if place := _traceback_place(jobs[0], store):
+            print_line(f"    traceback: {place}", err=True)
     print_line(
         f"{summary.finished} finished now, {summary.already} before, "
         f"{len(summary.failures)} without a score; results in {store}"
     )
     if not summary.ok:
-        print_line("--retry-failed runs failed and damaged cells again", err=True)
+        print_line("to run failed and damaged cells again, add --retry-failed", err=True)
         click.get_current_context().exit(1)
 
 

@@ -15,9 +15,11 @@ from rich.table import Table
 from rich.text import Text
 from typing_extensions import override
 
+from zoo_core.text import printable
 from zoo_leaderboard.planning import Job
 from zoo_leaderboard.result import Result
 from zoo_leaderboard.running.execution import Progress
+from zoo_leaderboard.store import Store
 
 PLAIN_SECONDS = 15.0
 """Between the lines of a job's progress where there is no terminal."""
@@ -82,32 +84,36 @@ def metrics_text(metrics: Mapping[str, float]) -> str:
 class _Counting(Display):
     """What both displays share: how many jobs are over, and the line that says so."""
 
-    def __init__(self, console: Console, total: int) -> None:
-        self.console, self.total = console, total
+    def __init__(self, console: Console, total: int, store: Store | None = None) -> None:
+        self.console, self.total, self.store = console, total, store
         self.done = self.failed = 0
         self.began = time.monotonic()
 
     def again(self, job: Job, reason: str) -> Text:
-        return Text.assemble(f"{job.cell}: ", (f"{reason}; it starts again", "yellow"))
+        return Text.assemble(
+            f"{printable(str(job.cell))}: ", (f"{printable(reason)}; it starts again", "yellow")
+        )
 
     def outcome(self, job: Job, result: Result) -> Text:
         self.done += 1
         if result.failure is not None:
             self.failed += 1
-            text, style = f"failed: {result.failure.reason}", "red"
+            text, style = f"failed: {printable(result.failure.reason)}", "red"
+            if self.store is not None and result.failure.traceback:
+                text += f"; traceback: {self.store.files.full(self.store.name(job.cell, job.key))}"
         else:
             spent = result.times.training + result.times.evaluation
             text, style = f"score {result.score:.1f} in {duration(spent)}", "green"
         position = f"[{self.done}/{self.total}] "
         # Names and reasons come from plugins: Text, unlike a string, is never read as markup.
-        return Text.assemble(position, str(job.cell), "  ", (text, style))
+        return Text.assemble(position, printable(str(job.cell)), "  ", (text, style))
 
 
 class Plain(_Counting):
     """One line per event."""
 
-    def __init__(self, console: Console, total: int) -> None:
-        super().__init__(console, total)
+    def __init__(self, console: Console, total: int, store: Store | None = None) -> None:
+        super().__init__(console, total, store)
         self._told: dict[str, float] = {}
 
     def __enter__(self) -> Self:
@@ -159,15 +165,15 @@ class Plain(_Counting):
         pass
 
     def _line(self, text: str | Text) -> None:
-        shown = Text(text) if isinstance(text, str) else text
+        shown = Text(printable(text)) if isinstance(text, str) else text
         self.console.print(shown, soft_wrap=True)
 
 
 class LiveTable(_Counting):
     """A table of the jobs under way, renewed in place; what is over scrolls above it."""
 
-    def __init__(self, console: Console, total: int) -> None:
-        super().__init__(console, total)
+    def __init__(self, console: Console, total: int, store: Store | None = None) -> None:
+        super().__init__(console, total, store)
         self._jobs: dict[str, tuple[Job, Progress]] = {}
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
@@ -218,7 +224,7 @@ class LiveTable(_Counting):
             table.add_column(title, justify="right", no_wrap=True)
         for job, progress in self._jobs.values():
             table.add_row(
-                Text(str(job.cell)),
+                Text(printable(str(job.cell))),
                 ProgressBar(total=max(progress.total_steps, 1), completed=progress.step, width=12),
                 f"{progress.step}"
                 + (f" (preparing {progress.prepared:.0%})" if progress.preparing else ""),
@@ -232,6 +238,14 @@ class LiveTable(_Counting):
         return Group(table, Text(counted, style="bold"))
 
 
-def choose_display(console: Console, total: int) -> Plain | LiveTable:
-    """The live table in a terminal, else plain lines."""
-    return LiveTable(console, total) if console.is_terminal else Plain(console, total)
+def choose_display(console: Console, total: int, store: Store | None = None) -> Plain | LiveTable:
+    """The live table in a terminal, else plain lines.
+
+    Args:
+        console: Where it is shown.
+        total: How many jobs there are.
+        store: Where their records, with the tracebacks of failures, stay; None for a store that is
+            thrown away.
+    """
+    kind = LiveTable if console.is_terminal else Plain
+    return kind(console, total, store)

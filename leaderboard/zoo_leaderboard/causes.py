@@ -1,0 +1,33 @@
+"""Problems of many things that have one cause, said once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+NAMED = 3
+"""Things that are named; of more there is the number."""
+
+
+def by_cause(
+    problems: Iterable[tuple[T, str]], name: Callable[[T], str] = str
+) -> list[tuple[list[T], str]]:
+    """Things with the same problem together, each group with the text of its first.
+
+    Args:
+        problems: Things, each with what is wrong with it.
+        name: The part of a problem's text that is different for each thing.
+    """
+    groups: dict[str, tuple[list[T], str]] = {}
+    for thing, text in problems:
+        cause = text.replace(name(thing), "\0")
+        groups.setdefault(cause, ([], text))[0].append(thing)
+    return list(groups.values())
+
+
+def named(things: Sequence[object]) -> str:
+    """The first few things by name, and how many more there are."""
+    text = ", ".join(map(str, things[:NAMED]))
+    more = len(things) - NAMED
+    return f"{text} and {more} more" if more > 0 else text

@@ -1,0 +1,87 @@
+"""One cause is said once, however many things it hits."""
+
+import click
+import pytest
+from synthetic import synthetic
+
+from zoo_core import ZooError
+from zoo_leaderboard import datasets
+from zoo_leaderboard.causes import by_cause, named
+from zoo_leaderboard.commands.leaderboard import _finish
+from zoo_leaderboard.planning import Job, Planner, _obtainable
+from zoo_leaderboard.running.runner import Summary
+from zoo_leaderboard.store import Store
+from zoo_leaderboard.track import load_track
+
+
+def test_problems_are_grouped_by_what_is_the_same():
+    problems = [("a", "'a' is offline"), ("b", "'b' is damaged"), ("c", "'c' is offline")]
+    assert by_cause(problems) == [(["a", "c"], "'a' is offline"), (["b"], "'b' is damaged")]
+    assert by_cause([]) == []
+    assert named("abc") == "a, b, c"
+    assert named("abcde") == "a, b, c and 2 more"
+
+
+def planner(monkeypatch, problem):
+    def find(name):
+        if text := problem(name):
+            raise ZooError(text)
+
+    monkeypatch.setattr(datasets, "find", find)
+    lines = []
+    return Planner(load_track("d4rl"), tell=lines.append), lines
+
+
+def test_a_track_without_a_network_is_one_line(monkeypatch):
+    found, lines = planner(monkeypatch, lambda name: f"dataset '{name}' is not here (offline)")
+    ids = found.track.dataset_ids()
+    with pytest.raises(ZooError) as caught:
+        _obtainable(found)
+    assert lines == []
+    text = str(caught.value)
+    assert f"{len(ids)} datasets" in text
+    assert all(name in text for name in ids[:3])
+    assert ids[3] not in text
+    assert text.count("offline") == 1
+
+
+def test_datasets_that_are_left_out_are_a_line_for_each_cause(monkeypatch):
+    def problem(name):
+        if "mujoco" in name:
+            return ""
+        return "the disk is damaged" if "antmaze" in name else f"'{name}' is offline"
+
+    found, lines = planner(monkeypatch, problem)
+    assert all("mujoco" in name for name in _obtainable(found))
+    assert len(lines) == 2
+    assert all(line.startswith("left out: ") for line in lines)
+
+
+def test_equal_failures_of_a_run_are_said_once_with_the_place_of_a_traceback(tmp_path, capsys):
+    store, summary = Store(tmp_path / "runs"), Summary()
+    for seed in range(5):
+        for name, reason in (("bc", "out of memory"), (f"x{seed}", f"reason {seed}")):
+            result = synthetic(name, f"d{seed}-v0", seed, failure=f"{reason} on d{seed}-v0")
+            failure = result.failure.model_copy(update={"traceback": "Traceback"})
+            result = result.model_copy(update={"failure": failure})
+            store.put(result)
+            job = Job(
+                key=result.key,
+                track="demo",
+                cell=result.cell,
+                ingredients=result.ingredients,
+                total_steps=1,
+            )
+            summary.add(job, result)
+    with click.Context(click.Command("run")), pytest.raises(click.exceptions.Exit):
+        _finish(summary, store)
+    err = capsys.readouterr().err
+    assert err.count("out of memory") == 1
+    (line,) = [line for line in err.splitlines() if "out of memory" in line]
+    assert line.startswith("failed, 5 runs: bc on d0-v0, seed 0, ")
+    assert "and 2 more" in line
+    assert all(err.count(f"reason {seed}") == 1 for seed in range(5))
+    assert err.count("traceback: ") == 6
+    first = next(line for line in err.splitlines() if "traceback: " in line)
+    assert store.get(job.cell, job.key).failure.traceback
+    assert (tmp_path / first.rpartition("traceback: ")[2]).is_file()
