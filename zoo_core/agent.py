@@ -97,7 +97,8 @@ class Agent(nn.Module):
         """Sets the observation normaliser and the reward rule from the data.
 
         Raises:
-            ZooError: data of other sizes, or that no rule can rescale: see `reward_scaling`.
+            ZooError: data of other sizes, with values that training cannot take (see
+                `OfflineData.check_values`), or that the reward rule cannot rescale.
         """
         if data.space != self.space:
             raise ZooError(
@@ -105,6 +106,7 @@ class Agent(nn.Module):
                 f"{data.space.action_dim} action dimensions; the agent has "
                 f"{self.space.observation_dim} and {self.space.action_dim}"
             )
+        data.check_values()
         if self.recipe.config.normalize_observations:
             mean, std = observation_moments(data)
             self.observation_mean.copy_(mean)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from zoo_core.noise import CountingNoise, GeneratorNoise, Stream, stream_seed
 from zoo_core.recipe import Recipe
 from zoo_core.schedules import value_at
 from zoo_core.specs import Stage, Update
+from zoo_core.units import out_of_scale
 from zoo_core.version import SEMANTICS
 
 Q_BOUND = 1e8
@@ -70,6 +72,8 @@ class _BoundUpdate:
 class Trainer:
     """Trains an algorithm on data, for one seed or for a group of seeds.
 
+    Warns of observations and rewards whose units are far from those that networks are built for.
+
     Args:
         recipe: From `resolve`.
         data: The logged episodes, with actions in [-1, 1].
@@ -110,11 +114,12 @@ class Trainer:
             raise UnknownName("engine", name, [*ENGINES, "auto"])
         if name == "solo" and len(seeds) > 1:
             raise ZooError(f"the solo engine trains one seed, not {len(seeds)}; use vmap")
-        data.check_values()
         agents = [Agent(recipe, data.space, seed, dtype) for seed in seeds]
         for agent in agents:
             agent.fit_scaling(data)
             agent.to(self.device)
+        for line in out_of_scale(agents[0], data):
+            warnings.warn(line, stacklevel=2)
         self._q_bound = Q_BOUND * max(1.0, agents[0].largest_reward(data))
         self.engine_name = name
         self.engine = ENGINES[name](agents)

@@ -130,3 +130,20 @@ def test_the_floor_is_the_value_of_the_observation():
     values = soft_values(agent, data, drawn, 20.0)[data.rows]
     assert bool((plain < values).any())
     torch.testing.assert_close(floored, plain.maximum(values))
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_what_the_critic_learns_does_not_depend_on_the_unit_of_rewards(unit):
+    def targets(unit):
+        agent, data = agent_of(), toy_data()
+        data.rewards[:] *= unit
+        return Plan(SfBCConfig()).prepare(agent, data, None)["targets"]
+
+    torch.testing.assert_close(targets(unit), targets(1.0), rtol=1e-5, atol=1e-5)
+    assert float(targets(unit).std()) > 0.5
+
+
+def test_equal_returns_are_zero_to_the_critic():
+    for value in (0.0, 1e-12, 1.0):
+        scale = Scale.of(torch.full((5,), value, dtype=torch.float64), unit=value)
+        assert ((value - scale.mean) / scale.std) == pytest.approx(0.0, abs=1e-6)

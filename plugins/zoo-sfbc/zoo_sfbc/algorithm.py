@@ -112,6 +112,8 @@ SPEC = AlgorithmSpec(
         "--set floor=true.",
         "Planning goes on with the value of a truncated episode's last observation; the official "
         "code ends the episode there: --set bootstrap_truncations=false.",
+        "Planned values are divided by a deviation of at least a tenth of the largest reward; the "
+        "official code's is at least 0.1, which is the same where rewards are up to 1.",
         "K is 2 on every dataset, the official code's default; the paper's by task were not at "
         "hand.",
         "Steps, not epochs: the official 600 epochs of 4 million samples, then 100 of 1 million a "

@@ -20,15 +20,22 @@ ROWS = 1024
 
 
 class Scale(NamedTuple):
-    """What the critic is told of a value R: (R - mean) / std."""
+    """What the critic learns of a value R: (R - mean) / std."""
 
     mean: float
     std: float
 
     @classmethod
-    def of(cls, returns: Tensor) -> "Scale":
-        """Of the values of the logged actions; the official code's deviation is 0.1 at least."""
-        return cls(float(returns.mean()), max(float(returns.std(correction=0)), 0.1))
+    def of(cls, returns: Tensor, unit: float = 1.0) -> "Scale":
+        """The scale of the values of the logged actions.
+
+        Args:
+            returns: [N].
+            unit: Magnitude of the largest reward. The deviation is at least a tenth of it: the
+                official code's 0.1 where rewards are up to 1.
+        """
+        std = max(float(returns.std(correction=0)), 0.1 * unit)
+        return cls(float(returns.mean()), std or 1.0)
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ class Plan:
         The first round's are the discounted returns. The second draws the column `drawn`, actions
         of the behaviour model, which later rounds take again.
         """
-        config, columns = self.config, Columns()
+        config, columns, unit = self.config, Columns(), agent.largest_reward(data)
         rewards = (data.rewards.double() - agent.reward_shift.cpu()) * agent.reward_scale.cpu()
         if "returns" not in data.columns:
             returns = planned(rewards, data, config.discount, None, False)
@@ -51,19 +58,19 @@ class Plan:
             drawn = data.columns.get("drawn")
             if drawn is None:
                 drawn = columns["drawn"] = drawn_actions(agent, data, noise, config.samples)
-            before = self.scale(data.columns["returns"][data.rows].double())
+            before = self.scale(data.columns["returns"][data.rows].double(), unit)
             values = soft_values(agent, data, drawn, config.alpha).double()
             values = values * before.std + before.mean
             returns = planned(rewards, data, config.discount, values, config.bootstrap_truncations)
             returns = returns.maximum(values[data.rows]) if config.floor else returns
-        mean, std = self.scale(returns)
+        mean, std = self.scale(returns, unit)
         for name, numbers in {"returns": returns, "targets": (returns - mean) / std}.items():
             columns[name] = at_observations(numbers, data).to(agent.reward_scale.dtype)
         return columns
 
-    def scale(self, returns: Tensor) -> Scale:
-        """How the critic of these values [N] sees them."""
-        return Scale.of(returns) if self.config.normalize_returns else Scale(0.0, 1.0)
+    def scale(self, returns: Tensor, unit: float) -> Scale:
+        """How the critic of these values [N] sees them, where the largest reward is `unit`."""
+        return Scale.of(returns, unit) if self.config.normalize_returns else Scale(0.0, 1.0)
 
 
 def soft_values(agent: Agent, data: OfflineData, samples: Tensor, alpha: float) -> Tensor:
