@@ -159,6 +159,28 @@ def test_an_environment_of_a_script_is_refused_for_a_dataset(
         Environment.named("Script-v0").portable()
 
 
+def test_a_package_may_register_its_environments_as_a_plugin_of_gymnasium(package: Path) -> None:
+    info = package / "robotpkg-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: robotpkg\nVersion: 1.0\n")
+    points = "[gymnasium.envs]\nyard = robotpkg:register\nbroken = robotpkg:absent\n"
+    (info / "entry_points.txt").write_text(points)
+    with (package / "robotpkg.py").open("a") as file:
+        file.write('def register(): R("Crane-v2", entry_point=Arm, max_episode_steps=3)\n')
+    env = Environment.named("yard/Crane-v2").make_raw()
+    gymnasium.registry.pop("yard/Crane-v2")
+    assert env.spec is not None and env.spec.max_episode_steps == 3
+
+
+def test_how_data_were_shown_does_not_decide_how_they_are_evaluated() -> None:
+    spec = json.loads(gymnasium.spec("Pendulum-v1").to_json())
+    recorder = {"entry_point": "gymnasium.wrappers.rendering:RecordVideo", "name": "RecordVideo"}
+    spec["additional_wrappers"] = [{**recorder, "kwargs": {"video_folder": "videos"}}]
+    env = Environment({**spec, "kwargs": {"render_mode": "human"}}).make_raw()
+    assert env.render_mode is None
+    assert not isinstance(env, gymnasium.wrappers.RecordVideo)
+
+
 def test_an_id_without_version_is_the_latest() -> None:
     env = Environment.named("Pendulum").make_raw()
     assert env.spec is not None and env.spec.id == "Pendulum-v1"

@@ -231,6 +231,48 @@ def test_the_protocol_does_not_shorten_an_environment_that_has_a_limit(limit):
     assert played.lengths == (limit,) and not played.note
 
 
+class Reusing(Counting):
+    """All copies hand out one array."""
+
+    array = np.zeros(2, np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.array[:] = seed
+        return self.array, {}
+
+
+def test_copies_that_hand_out_one_array_are_seen_apart():
+    seen = []
+
+    def act(observations):
+        seen.append(observations[:, 0].tolist())
+        return half(observations)
+
+    with Evaluator(Reusing, Protocol(episodes=3, seed=4)) as evaluate:
+        evaluate(act)
+    assert seen[0] == [4.0, 5.0, 6.0]
+
+
+def test_every_copy_is_closed():
+    opened = []
+
+    class Closing(Counting):
+        def __init__(self):
+            super().__init__()
+            opened.append(self)
+
+        def close(self):
+            opened.remove(self)
+
+    with Evaluator(Closing, Protocol(episodes=3)) as evaluate:
+        evaluate(half), evaluate(half)
+        assert not opened
+        with pytest.raises(ZeroDivisionError):
+            evaluate(lambda observations: 1 / 0)
+        assert not opened
+
+
 class Ported(Counting):
     """Returns what it is given."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import importlib
 import json
 from collections.abc import Mapping
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +48,7 @@ def registered(id: str) -> EnvSpec:
         return name if latest is None else registration.get_env_id(namespace, bare, latest)
 
     if resolved() not in registration.registry:
+        _register_plugins()
         _register_public()
     return gymnasium.spec(resolved())
 
@@ -118,6 +121,22 @@ def silence_notices() -> None:
     except ImportError:
         return
     notifications.clear()
+
+
+def _register_plugins() -> None:
+    """Registers the environments of installed packages that declare them to Gymnasium, which has
+    left this to `module:Env-v0` since its version 1."""
+    from gymnasium.envs import registration
+
+    for point in entry_points(group="gymnasium.envs"):
+        namespace: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+        if not point.name.startswith("__"):
+            namespace = registration.namespace(point.name)
+        # Gymnasium leaves the namespace as it is where an exception passes through.
+        with namespace, contextlib.suppress(Exception):
+            found = point.load()
+            if callable(found):
+                found()
 
 
 def _register_public() -> None:

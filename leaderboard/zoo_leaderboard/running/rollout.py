@@ -75,7 +75,8 @@ class Rollout:
 
     def _finite(self, observation: Any) -> NDArray[np.float32]:
         with np.errstate(over="ignore"):
-            array = np.asarray(observation, dtype=np.float32)
+            # A copy: an environment may hand out one array and change it later.
+            array = np.array(observation, dtype=np.float32)
         if not np.isfinite(array).all():
             raise ZooError(
                 f"environment '{self.name}' gave an observation that is not finite at "
