@@ -23,7 +23,16 @@ from zoo_leaderboard.causes import by_cause, named
 from zoo_leaderboard.datasets import embedded, expression
 from zoo_leaderboard.datasets.locate import local_ids
 from zoo_leaderboard.fingerprint import canonical, digest_of_text, sources
-from zoo_leaderboard.result import Cell, Ingredients, Protocol, Record, RunId, Variant
+from zoo_leaderboard.result import (
+    NO_ENVIRONMENT,
+    SINGLE,
+    Cell,
+    Ingredients,
+    Protocol,
+    Record,
+    RunId,
+    Variant,
+)
 from zoo_leaderboard.store.files import one_line
 from zoo_leaderboard.track import Track, Values
 
@@ -288,6 +297,8 @@ def plan(
         )
     # Bad settings are refused before a dataset is built or fetched.
     cells = _fitted(planner, cells, changes, None if algorithms else tell)
+    for dataset in asked:
+        _check_environment(planner.dataset(dataset))
     numbers = tuple(dict.fromkeys(track.seeds if seeds is None else seeds))
     return [
         planner.job(cell.model_copy(update={"seed": seed}), device, threads)
@@ -344,7 +355,7 @@ def _obtainable(planner: Planner) -> list[str]:
     problems: list[tuple[str, str]] = []
     for name in planner.track.dataset_ids():
         try:
-            planner.dataset(name)
+            _check_environment(planner.dataset(name))
         except UnknownName:
             raise
         except ZooError as error:
@@ -367,6 +378,14 @@ def _left_out(names: Sequence[str], problem: str) -> str:
     if len(names) == 1:
         return problem
     return f"{len(names)} datasets ({named(names)}), the first because: {problem}"
+
+
+def _check_environment(dataset: datasets.Dataset) -> None:
+    if dataset.environment is None:
+        raise ZooError(
+            f"dataset '{dataset.name}' has no environment, so nothing on it can be ranked; "
+            f"'zoo train ALGORITHM {dataset.name}' trains on it and reports held-out errors"
+        )
 
 
 def why_stale(was: Ingredients, cell: Cell, planner: Planner) -> str:
@@ -406,7 +425,7 @@ def why_stale(was: Ingredients, cell: Cell, planner: Planner) -> str:
 
 def environment_of(dataset: datasets.Dataset) -> str:
     """The environment as part of a key: its id with version, its arguments and time limit."""
-    return dataset.environment.identity if dataset.environment else "none"
+    return dataset.environment.identity if dataset.environment else NO_ENVIRONMENT
 
 
 def single(
@@ -422,7 +441,7 @@ def single(
     registry: Registry | None = None,
 ) -> Job:
     """The job of one run outside of any track, at the algorithm's own budget."""
-    track = Track(name="train", summary="", datasets=(), protocol=protocol or Protocol())
+    track = Track(name=SINGLE, summary="", datasets=(), protocol=protocol or Protocol())
     cell = Cell(
         algorithm=algorithm,
         variant="tuned" if tuned else "default",

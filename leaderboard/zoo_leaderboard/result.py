@@ -17,6 +17,10 @@ Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 """A number that databases and tables can hold."""
 
 
+SINGLE = "train"
+"""The track of runs outside of any track."""
+NO_ENVIRONMENT = "none"
+"""The environment of a dataset that names none."""
 TRACK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """The names that a track can have; each is a safe file name."""
 
@@ -128,6 +132,20 @@ class Diagnosed(Record):
         """The numbers that there are, by name."""
         numbers = self.model_dump(exclude={"step", "act", "alarm"})
         return {name: value for name, value in numbers.items() if value is not None}
+
+
+class HeldOut(Record):
+    """Errors of one way of acting on episodes held out of training."""
+
+    step: Count
+    act: str
+    episodes: Count
+    """Episodes held out."""
+    action_error: float
+    """Mean over transitions of the root mean square difference between the policy's and the logged
+    action, which are in [-1, 1]; 2 at most."""
+    cloning_error: float | None = None
+    """Mean of what behaviour cloning minimises for the act's sampler; None if it has no such."""
 
 
 class Failure(Record):
@@ -261,10 +279,13 @@ class Result(Record):
     """The course of the metrics, in order of steps; empty in records of older versions."""
     diagnostics: tuple[Diagnosed, ...] = ()
     """One per evaluation of the headline; empty in records of older versions."""
+    held_out: tuple[HeldOut, ...] = ()
+    """In order of steps; only of a dataset without an environment that has several episodes."""
     reference: ReferenceScores | None = None
     """None where the dataset has no reference scores: scores are then raw returns."""
     score: float | None = None
-    """The last checkpoint's normalised score, or its raw return without a reference."""
+    """The last checkpoint's normalised score, or its raw return without a reference; None for a
+    single run on a dataset without an environment."""
     failure: Failure | None = None
     times: Times = Times()
     parameters: Count | None = None
@@ -285,7 +306,9 @@ class Result(Record):
     def _whole(self) -> Self:
         if self.status == "failed" and self.failure is None:
             raise ValueError("a failed run without a reason")
-        if self.status == "finished" and (self.failure is not None or self.score is None):
+        scoreless = self.track == SINGLE and self.ingredients.environment == NO_ENVIRONMENT
+        unscored = self.score is None and not scoreless
+        if self.status == "finished" and (self.failure is not None or unscored):
             raise ValueError("a finished run without a score, or with a failure")
         try:
             sound = all(math.isfinite(self.scored(e)) for e in self.evaluations)

@@ -12,6 +12,7 @@ from zoo_core.terminal import print_line, warn
 from zoo_leaderboard.commands.options import DEVICE, SETTINGS, TRACKER
 
 if TYPE_CHECKING:
+    from zoo_leaderboard.result import Result
     from zoo_leaderboard.running.execution import Progress
 
 
@@ -63,10 +64,21 @@ def train(
         report=shown,
     )
     result = run.result
-    unit = "score" if result.reference else "return (no reference scores)"
     before = "finished before: " if run.already else ""
-    print_line(f"{before}{result.cell}: {unit} {result.score:.1f} after {result.total_steps} steps")
+    print_line(f"{before}{result.cell}: {_outcome(result)} after {result.total_steps} steps")
     print_line(f"run: {run.folder}")
+
+
+def _outcome(result: Result) -> str:
+    if result.score is not None:
+        unit = "score" if result.reference else "return (no reference scores)"
+        return f"{unit} {result.score:.1f}"
+    missing = "no score without an environment"
+    last = next((each for each in reversed(result.held_out) if each.act == result.act), None)
+    if last is None:
+        return f"{missing}, no held-out error with a single episode,"
+    many = "episode" if last.episodes == 1 else "episodes"
+    return f"{missing}; action error {last.action_error:.3g} on {last.episodes} held-out {many}"
 
 
 class _TrainLines:
@@ -76,7 +88,7 @@ class _TrainLines:
 
     def __init__(self) -> None:
         self.last = 0.0
-        self.score: float | None = None
+        self.assessed: tuple[float | None, float | None] = None, None
 
     def __call__(self, progress: Progress) -> None:
         import time
@@ -99,12 +111,16 @@ class _TrainLines:
         if progress.resumed and progress.steps_per_second == 0 and progress.score is None:
             print_line(f"resuming at step {progress.step} of {progress.total_steps}")
             return
-        if progress.score == self.score and now - self.last < self.seconds:
+        assessed = progress.score, progress.error
+        if assessed == self.assessed and now - self.last < self.seconds:
             return
-        self.last, self.score = now, progress.score
+        self.last, self.assessed = now, assessed
+        outcome = f"score {number(progress.score)}"
+        if progress.error is not None:
+            outcome = f"held-out action error {number(progress.error)}"
         print_line(
             f"{where}  {progress.steps_per_second:.0f} steps/s  loss {number(progress.loss)}  "
-            f"score {number(progress.score)}  {duration(seconds_left(progress))} left"
+            f"{outcome}  {duration(seconds_left(progress))} left"
         )
         if len(progress.metrics) > 1:
             print_line(f"    {metrics_text(progress.metrics)}")

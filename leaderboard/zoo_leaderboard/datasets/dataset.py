@@ -218,6 +218,17 @@ def _fraction(data: OfflineData, term: Term) -> OfflineData:
             f"dataset '{term}' is empty: {float(term.fraction):g} of "
             f"{len(kept)} episodes is less than one"
         )
+    return select(data, kept, str(term))
+
+
+def select(data: OfflineData, kept: torch.Tensor, name: str) -> OfflineData:
+    """A copy of some of the episodes, whole and in order.
+
+    Args:
+        data: The episodes.
+        kept: [E] bool.
+        name: What messages call it.
+    """
     steps = torch.repeat_interleave(kept, data.lengths)
     rows = torch.repeat_interleave(kept, data.lengths + 1)
     return OfflineData(
@@ -227,7 +238,7 @@ def _fraction(data: OfflineData, term: Term) -> OfflineData:
         terminations=data.terminations[steps],
         truncations=data.truncations[steps],
         lengths=data.lengths[kept],
-        name=str(term),
+        name=name,
         ends=tuple(int(kept[: end % len(kept)].sum()) for end in data.ends if kept[end]),
     )
 

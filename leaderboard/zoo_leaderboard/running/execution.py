@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import torch
 from pydantic import Field, ValidationError
 
-from zoo_core import SEMANTICS, Agent, GeneratorNoise, Recipe, Trainer
+from zoo_core import SEMANTICS, Agent, GeneratorNoise, OfflineData, Recipe, Trainer
 from zoo_core import registry as registry_module
 from zoo_core.diagnostics import diagnose_policy
 from zoo_core.errors import BadCheckpoint, Diverged, ZooError
@@ -40,6 +40,7 @@ from zoo_leaderboard.result import (
     Diagnosed,
     Evaluation,
     Failure,
+    HeldOut,
     Measured,
     Record,
     ReferenceScores,
@@ -49,6 +50,7 @@ from zoo_leaderboard.result import (
 from zoo_leaderboard.running.costs import Costs, parameters_of
 from zoo_leaderboard.running.diagnosing import diagnosed, of_agent
 from zoo_leaderboard.running.evaluation import Act, Evaluator, evaluation_steps
+from zoo_leaderboard.running.holding_out import agent_error, policy_error, split
 from zoo_leaderboard.running.tracking import Trackers
 from zoo_leaderboard.running.versions import versions
 from zoo_leaderboard.store import write_atomically
@@ -93,6 +95,8 @@ class Progress(Record):
     """The first term's."""
     score: float | None = None
     """Of the last evaluation."""
+    error: float | None = None
+    """Action error on the held-out episodes, where there is no environment."""
     resumed: bool = False
     preparing: str = ""
     """The stage whose columns are being drawn, while no step is done."""
@@ -111,6 +115,7 @@ class _Saved(Record):
     evaluations: tuple[Evaluation, ...] = ()
     training: tuple[Measured, ...] = ()
     diagnostics: tuple[Diagnosed, ...] = ()
+    held_out: tuple[HeldOut, ...] = ()
     costs: Costs = Costs()
     times: Times = Times(attempts=0)
     times_at: dict[int, Times] = Field(default_factory=dict)
@@ -127,6 +132,9 @@ class _Run:
     report: Report
     recipe: Recipe
     dataset: datasets.Dataset
+    data: OfflineData
+    """What it trains on: all of the dataset, or what is not held out."""
+    held_out_data: OfflineData | None
     evaluations: list[Evaluation]
     times: dict[str, float]
     attempts: int
@@ -134,6 +142,7 @@ class _Run:
     trackers: Trackers
     training: list[Measured] = field(default_factory=list)
     diagnostics: list[Diagnosed] = field(default_factory=list)
+    held_out: list[HeldOut] = field(default_factory=list)
     costs: Costs = field(default_factory=Costs)
     times_at: dict[int, Times] = field(default_factory=dict)
     saved_at: float = field(default_factory=time.perf_counter)
@@ -172,6 +181,7 @@ class _Run:
             evaluations=tuple(self.evaluations),
             training=tuple(self.training),
             diagnostics=tuple(self.diagnostics),
+            held_out=tuple(self.held_out),
             costs=self.costs.with_peaks(self.job.device),
             times=self.spent(),
             times_at=self.times_at,
@@ -216,11 +226,35 @@ class _Run:
         curves = {f"diagnostics/{name}": value for name, value in found.values.items()}
         self.trackers.scalars(found.step, curves)
 
-    def last_score(self) -> float:
-        """Of the last evaluation by the headline act."""
+    def hold_out(self, error: Callable[[OfflineData], HeldOut]) -> None:
+        """Keeps an error on the held-out episodes, if there are any."""
+        if self.held_out_data is None:
+            return
+        began = time.perf_counter()
+        found = error(self.held_out_data)
+        self.times["evaluation"] += time.perf_counter() - began
+        self.held_out.append(found)
+        prefix = "held_out" if found.act == headline_of(self.recipe) else f"held_out/{found.act}"
+        curves = {"action_error": found.action_error, "cloning_error": found.cloning_error}
+        self.trackers.scalars(
+            found.step,
+            {f"{prefix}/{name}": value for name, value in curves.items() if value is not None},
+        )
+
+    def last_score(self) -> float | None:
+        """The score of the last evaluation of the headline act; None without an environment."""
         headline = headline_of(self.recipe)
-        value = next(e.mean_return for e in reversed(self.evaluations) if e.act == headline)
-        return value if self.reference is None else self.reference.normalized(value)
+        for found in reversed(self.evaluations):
+            if found.act == headline:
+                mean = found.mean_return
+                return mean if self.reference is None else self.reference.normalized(mean)
+        return None
+
+    def last_error(self) -> float | None:
+        """The last action error of the headline act on the held-out episodes, if there are any."""
+        headline = headline_of(self.recipe)
+        errors = (found.action_error for found in reversed(self.held_out) if found.act == headline)
+        return next(errors, None)
 
     def result(self) -> Result:
         job = self.job
@@ -231,6 +265,7 @@ class _Run:
             evaluations=tuple(self.evaluations),
             training=tuple(self.training),
             diagnostics=tuple(self.diagnostics),
+            held_out=tuple(self.held_out),
             reference=self.reference,
             score=self.last_score(),
             times=self.spent(finished_at=now()),
@@ -278,12 +313,16 @@ def execute(
     dataset = datasets.find(job.cell.dataset)
     if dataset.data.digest != job.ingredients.dataset_digest:
         raise ZooError(f"dataset '{dataset.name}' changed since the plan was made; run again")
+    # A score needs an environment; without one, errors on held-out episodes stand in for it.
+    data, held_out = (dataset.data, None) if dataset.environment else split(dataset.data)
     run = _Run(
         job=job,
         place=place,
         report=report,
         recipe=recipe,
         dataset=dataset,
+        data=data,
+        held_out_data=held_out,
         evaluations=[],
         times={"training": 0.0, "evaluation": 0.0, "setup": 0.0},
         attempts=1,
@@ -317,7 +356,7 @@ def _train(run: _Run, evaluator: Evaluator, started: float) -> None:
     job, recipe = run.job, run.recipe
     trainer = _resumed(run) or Trainer(
         recipe,
-        run.dataset.data,
+        run.data,
         (job.cell.seed,),
         device=job.device,
         columns_dir=_columns_folder(job),
@@ -327,7 +366,7 @@ def _train(run: _Run, evaluator: Evaluator, started: float) -> None:
     run.tell(step=trainer.step, resumed=trainer.step > 0)
     run.trackers.start(trainer.step)
     headline, others = recipe.acts[0].name, [act.name for act in recipe.acts[1:]]
-    done = {e.step for e in run.evaluations}
+    done = {e.step for e in run.diagnostics}
     evaluated = evaluation_steps(job.total_steps, job.ingredients.protocol)
     stage_ends = itertools.accumulate(stage.steps for stage in recipe.stages)
     for step in sorted({*evaluated, *stage_ends}):
@@ -342,19 +381,30 @@ def _train(run: _Run, evaluator: Evaluator, started: float) -> None:
         names = [headline, *others] if step == job.total_steps else [headline]
         agent = trainer.agent()
         for name in names:
-            try:
-                run.evaluate(evaluator, _acting(agent, job, name, step), name, step)
-            except Diverged as error:
-                known = run.progress.loss
-                loss = "" if known is None else f", after a loss of {known:g}"
-                raise trainer.diverged(f"{error} (act '{name}'{loss})", job.cell.seed) from error
-        run.diagnose(partial(of_agent, agent, run.dataset.data, headline, step, job.device))
-        run.tell(score=run.last_score())
+            _assess(run, evaluator, trainer, name)
+        run.diagnose(partial(of_agent, agent, run.data, headline, step, job.device))
+        run.tell(score=run.last_score(), error=run.last_error())
         if 0 < step < job.total_steps:
             run.save(trainer)
         else:
             run.save_evaluations()
     trainer.agent().save(run.place.agent)
+
+
+def _assess(run: _Run, evaluator: Evaluator, trainer: Trainer, name: str) -> None:
+    """Evaluates an act now or, without an environment, takes its errors on held-out episodes."""
+    job, agent, step = run.job, trainer.agent(), trainer.step
+    try:
+        if run.dataset.environment is None:
+            noise = _noise(job, "held out", step, name)
+            agent.eval()
+            run.hold_out(lambda data: agent_error(agent, data, noise, name, step, job.device))
+        else:
+            run.evaluate(evaluator, _acting(agent, job, name, step), name, step)
+    except Diverged as error:
+        known = run.progress.loss
+        loss = "" if known is None else f", after a loss of {known:g}"
+        raise trainer.diverged(f"{error} (act '{name}'{loss})", job.cell.seed) from error
 
 
 def _columns_folder(job: Job) -> Path:
@@ -422,11 +472,15 @@ class _Means:
 
 def _acting(agent: Agent, job: Job, name: str, step: int) -> Act:
     """A named act with noise of its own, the same however often the run was interrupted."""
-    generator = torch.Generator(job.device)
-    generator.manual_seed(stream_seed(job.cell.seed, "evaluation", step, name))
-    noise = GeneratorNoise(generator)
+    noise = _noise(job, "evaluation", step, name)
     agent.eval()
     return lambda observations: agent.act(observations, noise, name)
+
+
+def _noise(job: Job, purpose: str, step: int, name: str) -> GeneratorNoise:
+    generator = torch.Generator(job.device)
+    generator.manual_seed(stream_seed(job.cell.seed, purpose, step, name))
+    return GeneratorNoise(generator)
 
 
 def _resumed(run: _Run) -> Trainer | None:
@@ -440,7 +494,7 @@ def _resumed(run: _Run) -> Trainer | None:
         trainer = Trainer.load(
             checkpoint,
             run.recipe,
-            run.dataset.data,
+            run.data,
             device=run.job.device,
             columns_dir=_columns_folder(run.job),
         )
@@ -452,6 +506,7 @@ def _resumed(run: _Run) -> Trainer | None:
     run.evaluations = [e for e in saved.evaluations if e.step <= trainer.step]
     run.training = [m for m in saved.training if m.step <= trainer.step]
     run.diagnostics = [d for d in saved.diagnostics if d.step <= trainer.step]
+    run.held_out = [h for h in saved.held_out if h.step <= trainer.step]
     run.costs = saved.costs
     spent = saved.times_at.get(trainer.step, saved.times)
     run.times = spent.model_dump(include={"training", "evaluation", "setup"})
@@ -468,13 +523,17 @@ def _external(run: _Run, evaluator: Evaluator, started: float) -> None:
     run.tell()
     run.trackers.start(0)
     began = time.perf_counter()
-    policy = recipe.algorithm.fit(recipe.config, run.dataset.data, job.cell.seed, job.device)
+    policy = recipe.algorithm.fit(recipe.config, run.data, job.cell.seed, job.device)
     run.times["training"] = time.perf_counter() - began
     with torch.no_grad():
-        run.evaluate(evaluator, policy, headline_of(recipe), job.total_steps)
-        look = partial(diagnose_policy, policy, run.dataset.data, job.device)
-        run.diagnose(partial(diagnosed, job.total_steps, headline_of(recipe), look))
-    run.tell(step=job.total_steps, score=run.last_score())
+        name, step = headline_of(recipe), job.total_steps
+        if run.dataset.environment is None:
+            run.hold_out(lambda data: policy_error(policy, data, name, step, job.device))
+        else:
+            run.evaluate(evaluator, policy, name, step)
+        look = partial(diagnose_policy, policy, run.data, job.device)
+        run.diagnose(partial(diagnosed, step, name, look))
+    run.tell(step=step, score=run.last_score(), error=run.last_error())
 
 
 def forget(work: Path) -> None:
@@ -517,6 +576,7 @@ def failed(job: Job, failure: Failure, work: Path | None = None) -> Result:
         evaluations=saved.evaluations,
         training=saved.training,
         diagnostics=saved.diagnostics,
+        held_out=saved.held_out,
         failure=failure,
         times=saved.times.model_copy(update={"finished_at": now()}),
         **saved.costs.model_dump(),
