@@ -112,6 +112,13 @@ def test_real_datasets(
 
 
 @pytest.mark.usefixtures("real")
+def test_a_real_dataset_and_the_list_of_public_ones_name_one_task() -> None:
+    stored, known = datasets.find("D4RL/door/human-v2"), known_environment("D4RL/door/human-v2")
+    assert stored.environment is not None and known is not None
+    assert stored.environment.identity == known.identity
+
+
+@pytest.mark.usefixtures("real")
 def test_real_pendulum_actions_reproduce_the_logged_rewards() -> None:
     data = datasets.find("d3rlpy/pendulum/replay-v1").data
     assert float(data.actions.abs().max()) <= 1.0

@@ -188,8 +188,16 @@ def test_what_the_seed_does_not_determine_is_named(make):
     assert len(note) <= 200 and "\n" not in note
 
 
-def test_mazes_whose_copies_are_reused_play_as_fresh_ones_do():
-    from zoo_leaderboard.datasets.embedded.pointmaze import EVALUATED
+@pytest.mark.parametrize(
+    ("maze", "kwargs"),
+    [
+        ("UMaze", {"continuing_task": True, "reset_target": False}),
+        ("UMaze", {"continuing_task": True, "reset_target": True}),
+        ("LargeDense", {"continuing_task": False}),
+    ],
+)
+def test_mazes_whose_copies_are_reused_play_as_fresh_ones_do(maze, kwargs):
+    from zoo_leaderboard.datasets import Environment
     from zoo_leaderboard.running import evaluation
 
     def everything(env):
@@ -205,7 +213,8 @@ def test_mazes_whose_copies_are_reused_play_as_fresh_ones_do():
             found.append((everything(env), {k: v.tolist() for k, v in observation.items()}, reward))
         return found
 
-    used, fresh = EVALUATED.make_raw(), EVALUATED.make_raw()
+    environment = Environment.named(f"PointMaze_{maze}-v3", kwargs)
+    used, fresh = environment.make_raw(), environment.make_raw()
     assert evaluation._reset_suffices(used)
     assert not evaluation._reset_suffices(gymnasium.wrappers.NormalizeReward(used))
     assert not evaluation._reset_suffices(gymnasium.make("Pendulum-v1"))

@@ -238,9 +238,8 @@ def _settle_statistics(env: gymnasium.Env[Any, Any], name: str) -> str:
     for layer in layers(env):
         if isinstance(layer, wrappers.NormalizeObservation):
             raise ZooError(
-                f"dataset '{name}' was logged behind NormalizeObservation, whose statistics are "
-                "not stored, so its observations cannot be repeated; log plain ones, or name "
-                "another environment in its metadata's eval_env_spec"
+                f"dataset '{name}' was logged behind NormalizeObservation, whose statistics it "
+                "does not hold; log plain observations, or name an eval_env_spec in its metadata"
             )
         if isinstance(layer, wrappers.NormalizeReward):
             layer.update_running_mean, layer.epsilon = False, 0.0
