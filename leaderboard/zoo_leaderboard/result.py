@@ -49,7 +49,7 @@ class Protocol(Record):
     """Of the environments: copy i starts from seed + i, for every algorithm and every run."""
     episode_limit: int = Field(default=10_000, ge=1)
     """Steps after which an episode is cut. A longer time limit of the environment holds instead."""
-    version: int = 1
+    version: int = 2
     """Raised when the evaluation's code can change a score."""
 
 

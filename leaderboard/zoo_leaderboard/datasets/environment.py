@@ -209,7 +209,7 @@ def make_vector_env(
         note = _settle_statistics(env, name)
         _check(env, environment, space, scaling, name)
     except ZooError:
-        env.close()
+        close(env)
         raise
     return VectorEnv(env, note)
 
@@ -222,6 +222,30 @@ def layers(env: gymnasium.Env[Any, Any]) -> Iterator[gymnasium.Env[Any, Any]]:
         yield env
         env = env.env
     yield env
+
+
+def name_of(env: gymnasium.Env[Any, Any]) -> str:
+    """The id of an environment, or its class's name."""
+    base = getattr(env, "unwrapped", env)
+    spec = getattr(base, "spec", None)
+    return str(spec.id) if spec is not None else type(base).__name__
+
+
+def close(env: gymnasium.Env[Any, Any]) -> str:
+    """Closes an environment; returns a line if that fails, which costs no result."""
+    try:
+        env.close()
+    except (Exception, SystemExit) as error:
+        return f"environment '{name_of(env)}' failed to close: {reason(error)}"
+    return ""
+
+
+def reason(error: BaseException) -> str:
+    """An environment's exception in one line."""
+    text = printable(f"{type(error).__name__}: {error}", LONGEST_REASON).removesuffix(":")
+    if isinstance(error, ValueError) and "values to unpack" in text:
+        text += " (Gymnasium's reset returns 2 values and step 5; old Gym's 1 and 4)"
+    return text
 
 
 def _settle_statistics(env: gymnasium.Env[Any, Any], name: str) -> str:

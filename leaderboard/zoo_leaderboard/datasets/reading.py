@@ -49,7 +49,7 @@ def spaces_of(metadata: Metadata) -> tuple[gymnasium.Space[Any], gymnasium.Space
     """
     from minari.serialization import deserialize_space
 
-    from zoo_leaderboard.datasets.environment import Environment
+    from zoo_leaderboard.datasets.environment import Environment, close
 
     texts = metadata.get("observation_space"), metadata.get("action_space")
     if all(texts):
@@ -70,7 +70,7 @@ def spaces_of(metadata: Metadata) -> tuple[gymnasium.Space[Any], gymnasium.Space
     try:
         return env.observation_space, env.action_space
     finally:
-        env.close()
+        close(env)
 
 
 def read(

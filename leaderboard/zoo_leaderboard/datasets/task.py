@@ -34,14 +34,15 @@ def task_of(spec: Mapping[str, Any]) -> Task:
         try:
             found = env_spec(fields)
             fields = {field: getattr(found, field) for field in found.__dataclass_fields__}
-        except Exception:
+        except (Exception, SystemExit):
             pass
     limit = fields.get("max_episode_steps")
     kwargs = {**(fields.get("kwargs") or {})}
     kwargs.pop("render_mode", None)
+    module, _, id = str(fields["id"]).rpartition(":")
     return {
-        "id": str(fields["id"]).rpartition(":")[2],
-        "entry_point": _name(fields.get("entry_point")),
+        "id": id,
+        "entry_point": _name(fields.get("entry_point") or module),
         "kwargs": _canonical(kwargs),
         "max_episode_steps": int(limit) if limit and limit > 0 else None,
         "wrappers": [
@@ -103,7 +104,7 @@ def _code(entry_point: str, kwargs: Any) -> tuple[str, Any]:
     try:
         code = getattr(importlib.import_module(module), name)
         parameters = inspect.signature(code).parameters
-    except Exception:
+    except (Exception, SystemExit):
         return entry_point, kwargs
     changed = {
         key: value

@@ -19,10 +19,11 @@ from zoo_core.errors import Diverged, ZooError
 from zoo_core.noise import stream_seed
 from zoo_core.registry import Registry
 from zoo_leaderboard.datasets import Dataset
+from zoo_leaderboard.datasets.environment import close
 from zoo_leaderboard.policies.scoring import load_policy
 from zoo_leaderboard.result import Protocol
 from zoo_leaderboard.running.evaluation import Act
-from zoo_leaderboard.running.rollout import Environment, Rollout, close, seeded_process
+from zoo_leaderboard.running.rollout import Environment, Rollout, seeded_process
 
 Frame = NDArray[np.uint8]
 """[height, width, 3]."""

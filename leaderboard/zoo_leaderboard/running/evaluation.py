@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zoo_core.errors import Diverged, ZooError
-from zoo_leaderboard.datasets.environment import layers
+from zoo_leaderboard.datasets.environment import close, layers, name_of
 from zoo_leaderboard.result import Protocol
-from zoo_leaderboard.running.rollout import Environment, Rollout, close, name_of, seeded_process
+from zoo_leaderboard.running.rollout import Environment, Rollout, seeded_process
 
 Act = Callable[[Tensor], Tensor]
 """Raw observations [B, O] to actions [B, A] in [-1, 1]; B shrinks as episodes end."""

@@ -14,14 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 from zoo_core.errors import ZooError
-from zoo_core.text import printable
-from zoo_leaderboard.datasets.environment import layers
+from zoo_leaderboard.datasets.environment import layers, name_of, reason
 from zoo_leaderboard.datasets.outcomes import reset_outcome, shown, step_outcome
 
 Environment = gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]
 """Flat observations; actions in [-1, 1]."""
-LONGEST_REASON = 120
-"""Characters of an environment's exception that a message shows."""
 
 
 class Rollout:
@@ -93,28 +90,12 @@ class Rollout:
             raise ZooError(f"environment '{self.name}', {self._place()}: {error}") from None
         except (Exception, SystemExit) as error:
             raise ZooError(
-                f"environment '{self.name}' failed at {self._place()}: {_reason(error)}"
+                f"environment '{self.name}' failed at {self._place()}: {reason(error)}"
             ) from error
 
     def _place(self) -> str:
         where = f"step {self.length}" if self.length else "the reset"
         return f"{where} of episode {self.episode}"
-
-
-def close(env: Environment) -> str:
-    """Closes a copy; returns a line if that fails, which costs no result."""
-    try:
-        env.close()
-    except (Exception, SystemExit) as error:
-        return f"environment '{name_of(env)}' failed to close: {_reason(error)}"
-    return ""
-
-
-def name_of(env: gymnasium.Env[Any, Any]) -> str:
-    """The id of an environment, or its class's name."""
-    base = getattr(env, "unwrapped", env)
-    spec = getattr(base, "spec", None)
-    return str(spec.id) if spec is not None else type(base).__name__
 
 
 def own_limit(env: gymnasium.Env[Any, Any]) -> int:
@@ -157,11 +138,3 @@ def _seed(env: Environment, seed: int) -> None:
         space.seed(seed)
     with contextlib.suppress(AttributeError):
         env.unwrapped.np_random = gymnasium.utils.seeding.np_random(seed)[0]
-
-
-def _reason(error: BaseException) -> str:
-    """An exception in one line."""
-    text = printable(f"{type(error).__name__}: {error}", LONGEST_REASON).removesuffix(":")
-    if isinstance(error, ValueError) and "values to unpack" in text:
-        text += " (Gymnasium's reset returns 2 values and step 5; old Gym's 1 and 4)"
-    return text

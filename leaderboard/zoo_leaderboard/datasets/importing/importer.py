@@ -14,7 +14,7 @@ import numpy as np
 from zoo_core.errors import ZooError
 from zoo_core.text import printable
 from zoo_leaderboard.datasets import embedded
-from zoo_leaderboard.datasets.environment import Environment
+from zoo_leaderboard.datasets.environment import Environment, close
 from zoo_leaderboard.datasets.expression import parse
 from zoo_leaderboard.datasets.home import lock, minari_root, replacing, zoo_home
 from zoo_leaderboard.datasets.importing import d3rlpy, flat, imitation, robomimic
@@ -105,7 +105,7 @@ def import_file(
                         fresh / "data", env, transitions, metadata, progress, found.gymnasium_spec()
                     )
         finally:
-            env.close()
+            close(env)
     episodes, steps = len(transitions.lengths), len(transitions.rewards)
     return Imported(id, folder / "data", episodes, steps, log)
 
