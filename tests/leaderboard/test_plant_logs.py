@@ -16,15 +16,17 @@ import zoo_leaderboard as board
 from zoo_core import OfflineData, cli
 from zoo_core.errors import ZooError
 from zoo_leaderboard import datasets
+from zoo_leaderboard.datasets import ActionScaling
 from zoo_leaderboard.planning import plan
-from zoo_leaderboard.policies import training
+from zoo_leaderboard.policies import exporting, training
 from zoo_leaderboard.result import Result
 from zoo_leaderboard.running import execution
 from zoo_leaderboard.running.holding_out import policy_error, split
 from zoo_leaderboard.track import Track
 
 BOX = spaces.Box(-10, 10, (2,), np.float32)
-VALVE = spaces.Box(0.1, 0.7, (1,), np.float64)
+VALVE = spaces.Box(0.7, 1.1, (1,), np.float64)
+"""Bounds of which the nearest float32 is outside."""
 QUICK = {"steps": 40, "sampler.hidden": 8}
 SET = ["--set", "steps=3", "--set", "sampler.hidden=4"]
 
@@ -45,8 +47,8 @@ def write(id: str, episodes: int) -> None:
     listed = []
     for _ in range(episodes):
         observations = generator.normal(size=(11, 2)).astype(np.float32)
-        actions = 0.4 + 0.3 * np.tanh(observations[:10, :1].astype(np.float64))
-        listed.append(logged(observations, np.clip(actions, 0.1, 0.7)))
+        actions = 0.9 + 0.2 * np.tanh(observations[:10, :1].astype(np.float64))
+        listed.append(logged(observations, np.clip(actions, 0.7, 1.1)))
     minari_set(id, listed, BOX, VALVE)
 
 
@@ -178,12 +180,37 @@ def test_an_interrupted_run_equals_an_uninterrupted_one(
         assert torch.equal(cut.agent.state_dict()[name], tensor)
 
 
-def test_its_policy_is_exported_within_the_bounds(plant: Path) -> None:
+@pytest.mark.parametrize("format", ["torchscript", "onnx"])
+def test_its_policy_is_exported_within_the_bounds(plant: Path, format: exporting.Format) -> None:
+    if format == "onnx":
+        pytest.importorskip("onnxscript")
+        pytest.importorskip("onnxruntime")
     run = board.train("bc", "plant/log-v0", settings=QUICK, evaluations=1)
-    board.export(run.folder, plant / "policy.pt", "torchscript")
-    policy = torch.jit.load(str(plant / "policy.pt"))
-    actions = policy(1e4 * torch.randn(64, 2)).detach().numpy()
-    assert all(VALVE.contains(action) for action in actions)
+    board.export(run.folder, plant / "policy", format)
+    load = exporting.load_onnx if format == "onnx" else exporting.load_torchscript
+    observations = 1e4 * torch.randn(64, 2, generator=torch.Generator().manual_seed(0))
+    actions = load(plant / "policy")({"observations": observations}).numpy()
+    assert actions.dtype == np.float32
+    assert all(VALVE.contains(action.astype(np.float64)) for action in actions)
+    nearest = min(np.abs(actions - VALVE.low).min(), np.abs(actions - VALVE.high).min())
+    assert nearest < 1e-7, "some are saturated"
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.7, 1.1), (-0.3, 0.3), (1e3, 1e3 + 10.0), (-1e-30, 1e-30), (0.0, 1e19)]
+)
+def test_bounds_in_float32_are_within_the_bounds(low: float, high: float) -> None:
+    scaling = ActionScaling(np.array([low]), np.array([high]))
+    small, large = exporting.float32_bounds(scaling)
+    assert low <= float(small[0]) <= float(large[0]) <= high
+    assert small[0] == pytest.approx(low, rel=1e-6)
+    assert large[0] == pytest.approx(high, rel=1e-6)
+
+
+def test_bounds_closer_than_float32_resolves_cannot_be_exported() -> None:
+    scaling = ActionScaling(np.array([0.0, 1e6]), np.array([1.0, 1e6 + 1e-3]))
+    with pytest.raises(ZooError, match=r"action 1 between 1000000 and 1000000\.001"):
+        exporting.float32_bounds(scaling)
 
 
 @pytest.mark.parametrize("algorithm", ["td3_bc", "diffusion_bc"])

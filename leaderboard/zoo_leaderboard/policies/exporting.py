@@ -18,7 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from zoo_core import Agent
@@ -138,14 +140,19 @@ class Graph(nn.Module):
 
     low: Tensor
     high: Tensor
+    centre: Tensor
+    reach: Tensor
 
     def __init__(
         self, agent: Agent, act: str, scaling: ActionScaling, draws: Sequence[Draw]
     ) -> None:
         super().__init__()
         self.agent, self.act, self.draws = agent, act, tuple(draws)
-        self.register_buffer("low", torch.from_numpy(scaling.low).float())
-        self.register_buffer("high", torch.from_numpy(scaling.high).float())
+        low, high = float32_bounds(scaling)
+        self.register_buffer("low", torch.from_numpy(low))
+        self.register_buffer("high", torch.from_numpy(high))
+        self.register_buffer("centre", torch.from_numpy(scaling.centre).float())
+        self.register_buffer("reach", torch.from_numpy(scaling.half).float())
 
     def forward(
         self, observations: Tensor, normals: Tensor | None = None, uniforms: Tensor | None = None
@@ -153,9 +160,12 @@ class Graph(nn.Module):
         """Actions [B, A] for observations [B, O], normals [B, K] and uniforms [B, L]."""
         given: dict[Kind, Tensor | None] = {"normals": normals, "uniforms": uniforms}
         rows = {kind: numbers for kind, numbers in given.items() if numbers is not None}
-        share = (self.agent.act(observations, RowNoise(self.draws, rows), self.act) + 1.0) / 2.0
-        actions = self.low + share * (self.high - self.low)
-        return torch.minimum(torch.maximum(actions, self.low), self.high)
+        unit = self.agent.act(observations, RowNoise(self.draws, rows), self.act)
+        actions = self.centre + unit * self.reach
+        actions = torch.minimum(torch.maximum(actions, self.low), self.high)
+        # Rounding must not keep a saturated action off its bound.
+        actions = torch.where(unit >= 1.0, self.high, actions)
+        return torch.where(unit <= -1.0, self.low, actions)
 
     def example(self, batch: int) -> Inputs:
         """Zeros of the inputs' shapes."""
@@ -165,6 +175,26 @@ class Graph(nn.Module):
             if size := width(self.draws, kind):
                 found[kind] = torch.full((batch, size), 0.5)
         return found
+
+
+def float32_bounds(scaling: ActionScaling) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The smallest and the largest float32 within the bounds of each action.
+
+    Raises:
+        ZooError: float32 resolves the range of an action too coarsely for `TOLERANCE`.
+    """
+    size = np.maximum(np.abs(scaling.low), np.abs(scaling.high))
+    coarse = np.finfo(np.float32).eps * size > TOLERANCE * scaling.half
+    if coarse.any():
+        first = int(coarse.argmax())
+        raise ZooError(
+            f"the policy cannot be exported: float32 is too coarse for action {first} between "
+            f"{scaling.low[first]:.10g} and {scaling.high[first]:.10g}"
+        )
+    low, high = scaling.low.astype(np.float32), scaling.high.astype(np.float32)
+    low = np.where(low < scaling.low, np.nextafter(low, np.float32(np.inf)), low)
+    high = np.where(high > scaling.high, np.nextafter(high, np.float32(-np.inf)), high)
+    return low, high
 
 
 def _graph(policy: Graph) -> torch.export.ExportedProgram:
@@ -278,10 +308,11 @@ def _check(
     """The greatest difference, the observations checked, and those left out as undecided.
 
     Raises:
-        ZooError: a difference above the tolerance where the original is decided.
+        ZooError: an action outside its bounds; a difference above the tolerance where the original
+            is decided.
     """
     generator = torch.Generator().manual_seed(0)
-    half = torch.from_numpy((scaling.high - scaling.low) / 2.0)
+    half, low, high = map(torch.from_numpy, (scaling.half, scaling.low, scaling.high))
     worst, undecided = 0.0, 0
     for batch in BATCHES:
         spread = torch.randn(batch, agent.space.observation_dim, generator=generator)
@@ -290,6 +321,8 @@ def _check(
         original = _scaled(scaling, agent.act(observations, noise, act))
         rows = noise.rows(draws)
         found = exported(_inputs(observations, rows)).double()
+        if ((found < low) | (found > high)).any():
+            raise ZooError("the exported file leaves the bounds of the actions; it was deleted")
         differences = (found - original).abs()
         wrong = ~(differences <= TOLERANCE * half).all(1)
         if wrong.any():
