@@ -168,9 +168,9 @@ class Agent(nn.Module):
             ZooError: observations of another shape, or with NaN or infinity.
         """
         chosen = self.recipe.act(act)
-        self._check(observations)
-        inputs = self.normalized(observations.to(self.reward_scale))
-        return acting.choose(self, chosen, inputs, noise).clamp(-1.0, 1.0)
+        own = observations.to(self.reward_scale)
+        self._check(own)
+        return acting.choose(self, chosen, self.normalized(own), noise).clamp(-1.0, 1.0)
 
     def _check(self, observations: Tensor) -> None:
         """Refuses what no action can follow from."""

@@ -201,13 +201,26 @@ class OfflineData:
         cls, episodes: Iterable[Mapping[str, Tensor]], name: str = "data"
     ) -> OfflineData:
         """Joins episodes, each a mapping with observations [T + 1, O], actions [T, A],
-        rewards [T], terminations [T] and truncations [T]."""
+        rewards [T], terminations [T] and truncations [T].
+
+        Raises:
+            ZooError: no episode, or one whose arrays do not fit together; names it by its number.
+        """
         listed = list(episodes)
         if not listed:
             raise ZooError(f"dataset '{name}' is empty: it has no episode")
         tensors = [
             _episode(each, f"dataset '{name}', episode {i}") for i, each in enumerate(listed)
         ]
+
+        for key in ("observations", "actions"):
+            widths = [episode[key].shape[1] for episode in tensors]
+            other = next((i for i, width in enumerate(widths) if width != widths[0]), None)
+            if other is not None:
+                raise ZooError(
+                    f"dataset '{name}', episode {other}: {key} of {widths[other]} dimensions, "
+                    f"where episode 0 has {widths[0]}"
+                )
 
         def joined(key: str, dtype: torch.dtype) -> Tensor:
             return torch.cat([episode[key].to(dtype) for episode in tensors])
@@ -232,6 +245,14 @@ _KINDS = {
     "lengths": "int64",
 }
 """The type of each array of `OfflineData`."""
+_EPISODE = {
+    "observations": (1, 2),
+    "actions": (0, 2),
+    "rewards": (0, 1),
+    "terminations": (0, 1),
+    "truncations": (0, 1),
+}
+"""Rows beyond an episode's T transitions, and dimensions, of each of its arrays."""
 
 
 def _is(tensor: Tensor, kind: str) -> bool:
@@ -250,26 +271,26 @@ def _problem(label: str, row: int, value: float) -> str:
 
 
 def _episode(episode: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
-    """An episode's tensors, whose shapes fit together."""
-    tensors: dict[str, Tensor] = {}
-    for key in _KINDS:
-        if key == "lengths":
-            continue
-        if key not in episode:
-            raise ZooError(
-                f"{where}: no {key} (it has {', '.join(map(str, episode)) or 'nothing'})"
-            )
-        tensors[key] = torch.as_tensor(episode[key])
+    """An episode's tensors, whose shapes fit together.
+
+    Args:
+        episode: Tensors by name.
+        where: What messages call it.
+    """
+    missing = [key for key in _EPISODE if key not in episode]
+    if missing:
+        raise ZooError(
+            f"{where}: no {missing[0]} (it has {', '.join(map(str, episode)) or 'none'})"
+        )
+    tensors = {key: torch.as_tensor(episode[key]) for key in _EPISODE}
     steps = len(tensors["actions"]) if tensors["actions"].dim() else 0
-    shapes = {"observations": (steps + 1,), "rewards": (steps,)}
-    shapes |= {"actions": (steps,), "terminations": (steps,), "truncations": (steps,)}
-    for key, shape in shapes.items():
-        own = tuple(tensors[key].shape)
-        if own[:1] != shape or len(own) != (2 if key in {"observations", "actions"} else 1):
-            sizes = (
-                f"{shape[0]}, {key[0].upper()}" if key in {"observations", "actions"} else shape[0]
-            )
-            raise ZooError(f"{where}: {key} {list(own)}, not [{sizes}] for {steps} transitions")
+    if steps == 0:
+        raise ZooError(f"{where}: it has no transition")
+    for key, (more, dims) in _EPISODE.items():
+        shape = tensors[key].shape
+        if len(shape) != dims or shape[0] != steps + more:
+            sizes = [str(steps + more), key[0].upper()][:dims]
+            raise ZooError(f"{where}: {key} {list(shape)}, not [{', '.join(sizes)}]")
     return tensors
 
 

@@ -123,6 +123,9 @@ def test_shapes_that_do_not_fit_are_refused(changes, message):
         ({"actions": torch.zeros(3)}, r"episode 1: actions \[3\], not \[3, A\]"),
         ({"truncations": torch.zeros(2).bool()}, r"episode 1: truncations \[2\], not \[3\]"),
         ({"rewards": None}, "episode 1: no rewards"),
+        ({"actions": torch.zeros(0, 2)}, "episode 1: it has no transition"),
+        ({"observations": torch.zeros(4, 5)}, "episode 1: observations of 5 dimensions"),
+        ({"actions": torch.zeros(3, 1)}, "episode 1: actions of 1 dimensions"),
     ],
 )
 def test_an_episode_that_does_not_fit_is_named(changes, message):

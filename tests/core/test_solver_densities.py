@@ -232,6 +232,16 @@ def test_the_network_is_called_as_often_as_steps_say(method, order, steps, zero)
     assert len(DiffusionSampler(config, Space(1, 1)).own_solver.times) == steps
 
 
+@pytest.mark.parametrize("method", ["singlestep", "multistep"])
+def test_a_single_call_for_the_clean_action_gives_the_mean(method):
+    settings = {"order": 1, "steps": 1, "method": method, "denoise_to_zero": True}
+    config = DPMSolverConfig(schedule="vp", **settings)
+    assert DiffusionSampler(config, Space(1, 1)).own_solver.times == [1.0]
+    mean, deviation = error(config, 0.3)
+    assert mean < 0.01
+    assert deviation < -0.9
+
+
 @pytest.mark.parametrize("steps", [1, 2, 7, 19, 20])
 @pytest.mark.parametrize("spacing", ["cubic", "log_snr", "time"])
 def test_ddim_visits_different_whole_steps(steps, spacing):

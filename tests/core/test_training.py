@@ -370,6 +370,7 @@ def test_bad_data_are_refused_before_any_step(name, value, message, seeds):
         (torch.zeros(2, 5), r"observations \[2, 5\], not \[B, 3\]"),
         (torch.zeros(3), r"observations \[3\], not \[B, 3\]"),
         (torch.tensor([[0.0, 0, 0], [0, float("nan"), 0]]), "NaN or infinity at row 1"),
+        (torch.tensor([[0.0, 0, 1e309]]).double(), "NaN or infinity at row 0"),
     ],
 )
 def test_an_agent_acts_on_observations_that_fit(observations, message):

@@ -69,7 +69,7 @@ class DpmSolver:
         if self.denoise_to_zero is None:
             self.denoise_to_zero = solver.end is None and sigma_of(process.log_alpha(end)) > RESIDUE
         moves = self.steps - int(self.denoise_to_zero)
-        last = [end] if self.denoise_to_zero else []
+        last = [end if moves else 1.0] if self.denoise_to_zero else []
         if solver.method == "multistep":
             self.grid = spaced(process, solver.spacing, 1.0, end, moves)
             self.times = [*self.grid[:-1], *last]
