@@ -11,17 +11,19 @@ NAMED = 3
 
 
 def by_cause(
-    problems: Iterable[tuple[T, str]], name: Callable[[T], str] = str
+    problems: Iterable[tuple[T, str]], names: Callable[[T], Iterable[str]]
 ) -> list[tuple[list[T], str]]:
     """Things with the same problem together, each group with the text of its first.
 
     Args:
         problems: Things, each with what is wrong with it.
-        name: The part of a problem's text that is different for each thing.
+        names: The parts of a problem's text that are different for each thing.
     """
     groups: dict[str, tuple[list[T], str]] = {}
     for thing, text in problems:
-        cause = text.replace(name(thing), "\0")
+        cause = text
+        for name in sorted(names(thing), key=len, reverse=True):
+            cause = cause.replace(name, "\0")
         groups.setdefault(cause, ([], text))[0].append(thing)
     return list(groups.values())
 

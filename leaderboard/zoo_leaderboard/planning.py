@@ -362,7 +362,7 @@ def _obtainable(planner: Planner) -> list[str]:
             problems.append((name, str(error)))
             continue
         found.append(name)
-    lines = [_left_out(names, problem) for names, problem in by_cause(problems)]
+    lines = [_left_out(names, problem) for names, problem in by_cause(problems, _parts)]
     if not found and len(lines) <= 1:
         text = lines[0] if lines else "it has none"
         raise ZooError(f"no dataset of track '{planner.track.name}' is available: {text}")
@@ -371,6 +371,11 @@ def _obtainable(planner: Planner) -> list[str]:
     if not found:
         raise ZooError(f"no dataset of track '{planner.track.name}' is available")
     return found
+
+
+def _parts(dataset: str) -> list[str]:
+    """The names by which a problem may call a dataset: a sum's is that of a member."""
+    return [dataset, *(term.id for term in expression.parse(dataset).terms)]
 
 
 def _left_out(names: Sequence[str], problem: str) -> str:

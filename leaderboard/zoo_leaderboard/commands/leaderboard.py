@@ -202,7 +202,7 @@ def _traceback_place(job: Job, store: Store) -> str:
 def _finish(summary: Summary, store: Store) -> None:
     from zoo_leaderboard.causes import by_cause, named
 
-    for jobs, reason in by_cause(summary.failures, lambda job: job.cell.dataset):
+    for jobs, reason in by_cause(summary.failures, lambda job: [job.cell.dataset]):
         cells = [job.cell for job in jobs]
         number = f", {len(cells)} runs" if len(cells) > 1 else ""
         print_line(f"failed{number}: {named(cells)}: {reason}", err=True)
