@@ -1,3 +1,5 @@
+from xml.etree import ElementTree
+
 import pytest
 from synthetic import synthetic
 
@@ -100,3 +102,13 @@ def test_more_rows_than_styles_share_them():
 def test_the_command_offers_every_figure():
     (option,) = (option for option in plot_command.params if option.name == "kinds")
     assert list(option.type.choices) == [*KINDS, "all"]
+
+
+@pytest.mark.parametrize("kind", ["curves", "heatmap"])
+def test_names_are_text_and_no_formulas_and_an_svg_stays_xml(tmp_path, kind):
+    store = Store(tmp_path / "runs")
+    for label in ("$\\frac{$", "a$b$", "x\x1b[31m\u202e<&>--"):
+        for seed in range(2):
+            store.put(synthetic(label, "a-v0", seed, (0.0, 50.0 + seed)))
+    found = load(store, Track(name="demo", summary="", datasets=["a-v0"]), check=False)
+    ElementTree.parse(found.plot(tmp_path / "figure.svg", kind))

@@ -96,6 +96,11 @@ def draw(board: Board, path: Path, kind: str = "curves") -> Path:
     matplotlib.use("agg")
     import seaborn as sns
 
-    with sns.axes_style("whitegrid", {"grid.color": "0.9"}), sns.plotting_context("paper", 1.1):
+    with (
+        sns.axes_style("whitegrid", {"grid.color": "0.9"}),
+        sns.plotting_context("paper", 1.1),
+        # Names are text: a dollar sign in one begins no formula.
+        matplotlib.rc_context({"text.parse_math": False}),
+    ):
         figure = KINDS[kind].figure(board)
     return save(figure, path)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import ZooError
+from zoo_core.text import printable_lines
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,6 +26,9 @@ def save(figure: Figure, path: Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=160, metadata=_UNDATED.get(path.suffix))
+        if path.suffix == ".svg":
+            # Matplotlib notes each text in a comment, where a control character ends the XML.
+            path.write_text(printable_lines(path.read_text(encoding="utf-8")), encoding="utf-8")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ZooError(f"cannot write the figure {path}: {reason}") from None
