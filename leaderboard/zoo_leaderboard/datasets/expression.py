@@ -17,8 +17,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from zoo_core.errors import ZooError
+from zoo_core.text import printable
 
 _ID = re.compile(r"(?:[-\w]+/)*[-\w]+-v\d+", re.ASCII)
+LONGEST, LONGEST_PART = 500, 200
+"""Characters of an id, and of a part of it, which is a folder: file systems take 255 bytes, and
+temporary folders and locks add some."""
 _NUMBER = re.compile(r"\d*\.\d+|\d+\.?", re.ASCII)
 
 
@@ -61,15 +65,21 @@ def _term(part: str, text: str) -> Term:
     factor, name = factor.strip(), name.strip()
     if not _ID.fullmatch(name):
         raise ZooError(
-            f"'{name}' in the dataset expression '{text}' is no dataset id; ids look like "
-            "'D4RL/door/human-v2', sums like 'A-v0+B-v0', fractions like '0.5*A-v0'"
+            f"'{printable(name, 40)}' in the dataset expression '{printable(text, 60)}' is no "
+            "dataset id; ids look like 'D4RL/door/human-v2', sums like 'A-v0+B-v0', fractions "
+            "like '0.5*A-v0'"
+        )
+    if len(name) > LONGEST or max(map(len, name.split("/"))) > LONGEST_PART:
+        raise ZooError(
+            f"the dataset id '{printable(name, 60)}' is too long: it has {len(name):,} characters "
+            f"of at most {LONGEST}, and at most {LONGEST_PART} between slashes"
         )
     if not star:
         return Term(name)
     if not _NUMBER.fullmatch(factor) or not 0 < Fraction(factor) <= 1:
         raise ZooError(
-            f"'{factor}' in the dataset expression '{text}' is no fraction; "
-            f"write a decimal number above 0 and up to 1, such as '0.5*{name}'"
+            f"'{printable(factor, 40)}' in the dataset expression '{printable(text, 60)}' is no "
+            f"fraction; write a decimal number above 0 and up to 1, such as '0.5*A-v0'"
         )
     return Term(name, Fraction(factor))
 

@@ -1,6 +1,7 @@
 """Where data lie: the zoo's own folder, and Minari's."""
 
 import contextlib
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -46,7 +47,10 @@ def lock(name: str) -> Iterator[None]:
     """
     from filelock import FileLock
 
-    path = writable(zoo_home() / "locks") / (name.replace("/", "__") + ".lock")
+    file = name.replace("/", "__")
+    if len(file) > 200:
+        file = f"{file[:100]}~{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+    path = writable(zoo_home() / "locks") / f"{file}.lock"
     with FileLock(path):
         yield
 

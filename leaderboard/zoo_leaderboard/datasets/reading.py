@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from zoo_core.errors import ZooError
 from zoo_core.text import printable
+from zoo_leaderboard.datasets import episode_file
 from zoo_leaderboard.datasets.metadata import Metadata
 from zoo_leaderboard.datasets.missing import missing_package
 from zoo_leaderboard.datasets.precision import Changes, Spread
+from zoo_leaderboard.datasets.progress import tracked
 from zoo_leaderboard.datasets.spaces import ActionScaling, leaves_of, observation_size
 from zoo_leaderboard.datasets.writing import Episode, Transitions
 
@@ -73,12 +75,7 @@ def spaces_of(metadata: Metadata) -> tuple[gymnasium.Space[Any], gymnasium.Space
         close(env)
 
 
-def read(
-    name: str,
-    data_path: Path,
-    metadata: Metadata,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
-) -> Reading:
+def read(name: str, data_path: Path, metadata: Metadata) -> Reading:
     """Reads a dataset through Minari; `data_path` is its `data` folder.
 
     Actions are scaled from the space's bounds to [-1, 1], rounding beyond them is clipped. An
@@ -96,8 +93,12 @@ def read(
         from minari.dataset.minari_storage import MinariStorage
 
         _check_version(name, metadata)
-        numbers = progress(range(metadata["total_episodes"]))
-        for first, block in _blocks(name, MinariStorage.read(data_path).get_episodes(numbers)):
+        numbers = tracked(range(metadata["total_episodes"]), f"reading {name}")
+        if metadata.get("data_format", "hdf5") == "hdf5":
+            stored = episode_file.read(data_path / "main_data.hdf5", numbers)
+        else:
+            stored = MinariStorage.read(data_path).get_episodes(numbers)
+        for first, block in _blocks(name, stored):
             reader.add(block, first)
     except ImportError as error:
         raise ZooError(f"dataset '{name}' cannot be read: {missing_package(error)}") from None

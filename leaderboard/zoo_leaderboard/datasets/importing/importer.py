@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -14,6 +14,7 @@ import numpy as np
 from zoo_core.errors import ZooError
 from zoo_core.text import printable
 from zoo_leaderboard.datasets import embedded
+from zoo_leaderboard.datasets.cache import cached
 from zoo_leaderboard.datasets.environment import Environment, close
 from zoo_leaderboard.datasets.expression import parse
 from zoo_leaderboard.datasets.home import lock, minari_root, replacing, zoo_home
@@ -29,6 +30,7 @@ from zoo_leaderboard.datasets.importing.naming import listed
 from zoo_leaderboard.datasets.importing.observations import arranged
 from zoo_leaderboard.datasets.importing.rows import Rows
 from zoo_leaderboard.datasets.known import known_ids
+from zoo_leaderboard.datasets.reading import Reader, Reading
 from zoo_leaderboard.datasets.reference import Reference
 from zoo_leaderboard.datasets.spaces import ActionScaling
 from zoo_leaderboard.datasets.writing import Transitions, write_transitions
@@ -63,7 +65,6 @@ def import_file(
     terminals: Terminals | None = None,
     subset: str | None = None,
     replace: bool = False,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> Imported:
     """Reads a file and writes it as a dataset in Minari's format into the zoo's data folder.
 
@@ -80,34 +81,42 @@ def import_file(
             old Gym. If None, terminations, with a note in the log where they look like `done`.
         subset: A `mask` filter of a robomimic file, such as `train`. If None, all of it.
         replace: Whether an earlier import under this id is replaced.
-        progress: Wraps the numbers of the episodes while they are written, such as `tqdm`.
 
     Raises:
         ZooError: a file that is missing, damaged, empty or of no known layout; NaN; shapes or
             action bounds that are not the environment's; an id that is taken.
     """
-    folder = _place(id, replace)
-    if reference is not None:
-        _check_reference(reference)
     file = Path(path)
     with _named(file):
+        folder = _place(id, replace)
+        if reference is not None:
+            _check_reference(reference)
         rows, log = _read(file, layout, subset)
         found = Environment.named(environment, kwargs).portable()
         env = found.make_raw()
         try:
             rows = _with_true_terminations(rows, log, env, terminals)
             transitions = _checked(cut(rows, log), log, env, id)
+            reading = _reading(id, env, transitions)
             metadata = _metadata(id, file, log, reference)
             with lock(f"datasets/{id}"):
                 _place(id, replace)
                 with replacing(folder) as fresh:
                     write_transitions(
-                        fresh / "data", env, transitions, metadata, progress, found.gymnasium_spec()
+                        fresh / "data", env, transitions, metadata, found.gymnasium_spec()
                     )
+            cached(id, folder / "data", lambda: reading)
         finally:
             close(env)
     episodes, steps = len(transitions.lengths), len(transitions.rewards)
     return Imported(id, folder / "data", episodes, steps, log)
+
+
+def _reading(id: str, env: gymnasium.Env[Any, Any], transitions: Transitions) -> Reading:
+    """What the first use would read from the new file."""
+    reader = Reader(id, env.observation_space, ActionScaling.of(id, env.action_space))
+    reader.add(transitions)
+    return reader.reading()
 
 
 def _place(id: str, replace: bool) -> Path:
