@@ -1,5 +1,5 @@
-"""What a policy and its critic make of stored data: Q of its actions and of the data's, how far the
-two are apart, and whether Q is anything that the rewards could add up to.
+"""Diagnostics of a policy and its critic on stored data: Q of its actions and of the data's, the
+distance between the two, and whether Q is anything that the rewards could add up to.
 
 Overestimated values of actions that nobody tried are the failure of offline learning (Kumar et al.
 2020, arXiv:2006.04779, section 3); a score alone does not tell it from others.
@@ -28,14 +28,14 @@ MARGIN = 0.1
 
 
 class Range(NamedTuple):
-    """The least and the greatest that a discounted return can be."""
+    """The minimum and maximum of a discounted return."""
 
     low: float
     high: float
 
 
 class Diagnosis(NamedTuple):
-    """How an agent stands to the data; None where there is no such number."""
+    """Diagnostics of an agent on the data; None where there is no such number."""
 
     q_data: float | None = None
     """Mean Q of stored actions, over members of the critic too."""
@@ -187,7 +187,7 @@ def alarm(means: dict[str, float], allowed: Range | None) -> str:
     """A line about the mean Q that is furthest outside of what is allowed; empty if none is.
 
     Critics begin near 0, which is therefore never outside, and learn by approximation: `MARGIN` of
-    the range's width is let pass.
+    the range's width is let pass, or 1 where it has none.
 
     Args:
         means: Mean Q by what it is of.
@@ -201,7 +201,8 @@ def alarm(means: dict[str, float], allowed: Range | None) -> str:
     low, high = min(allowed.low, 0.0), max(allowed.high, 0.0)
     excess = {name: max(value - high, low - value) for name, value in means.items()}
     worst = max(excess, key=lambda name: excess[name])
-    if excess[worst] <= MARGIN * (high - low):
+    # Where all rewards are 0 the range has no width, and critics begin within 1 of it.
+    if excess[worst] <= (MARGIN * (high - low) if high > low else 1.0):
         return ""
     side = "above" if means[worst] > high else "below"
     return (

@@ -169,6 +169,11 @@ def test_the_alarm_sounds_outside_of_the_range_and_its_margin(q_data, q_policy, 
     assert "\n" not in line
 
 
+@pytest.mark.parametrize(("q", "sounds"), [(0.05, False), (-0.9, False), (5.0, True), (-1e6, True)])
+def test_where_all_rewards_are_zero_a_critic_may_be_near_it(q, sounds):
+    assert bool(alarm({"stored actions": q}, Range(0.0, 0.0))) == sounds
+
+
 def test_the_alarm_names_what_is_furthest_outside():
     line = alarm({"stored actions": 12.0, "the policy's actions": 40.0}, Range(-1.0, 10.0))
     assert line == (
