@@ -1,5 +1,7 @@
 """One cause is said once, however many things it hits."""
 
+from types import SimpleNamespace
+
 import click
 import pytest
 from synthetic import synthetic
@@ -26,6 +28,7 @@ def planner(monkeypatch, problem):
     def find(name):
         if text := problem(name):
             raise ZooError(text)
+        return SimpleNamespace(environment=name)
 
     monkeypatch.setattr(datasets, "find", find)
     lines = []
