@@ -10,12 +10,13 @@ plugin, `ZOO_PLUGIN_SECONDS` limits their time, and what they change of the proc
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import functools
 import itertools
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import EntryPoint, distributions, entry_points, version
@@ -325,12 +326,27 @@ def load(
     registry = Registry()
     registry.add(builtin, Plugin("builtin", "zoo-core", _version("zoo-core"), builtin.__name__))
     points = _installed_points() if found is None else found
-    for point in sorted(points, key=_order):
-        names = {point.name, _distribution(point)[0]}
-        if not names & left_out and (chosen is None or names & chosen):
-            registry.load(point)
+    with _crashes_named():
+        for point in sorted(points, key=_order):
+            names = {point.name, _distribution(point)[0]}
+            if not names & left_out and (chosen is None or names & chosen):
+                registry.load(point)
     note_modules()
     return registry
+
+
+@contextlib.contextmanager
+def _crashes_named() -> Iterator[None]:
+    """Lets a crash in C code print which module was being imported."""
+    enabled = faulthandler.is_enabled()
+    if not enabled:
+        with contextlib.suppress(OSError, ValueError):
+            faulthandler.enable(2)
+    try:
+        yield
+    finally:
+        if not enabled:
+            faulthandler.disable()
 
 
 def _installed_points() -> list[EntryPoint]:

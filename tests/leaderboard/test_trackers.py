@@ -3,19 +3,24 @@
 import importlib.util
 import json
 import math
+import random
 import struct
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
 from worlds import BANDIT, zoo
 
 import zoo_leaderboard
-from zoo_core import TrackerSpec, UnknownName, ZooError, registry
+from zoo_core import TrackerSpec, UnknownName, ZooError, load, registry
+from zoo_core.registry import Registered
 from zoo_leaderboard.planning import single
 from zoo_leaderboard.result import Result
 from zoo_leaderboard.running import execution
-from zoo_leaderboard.running.tracking import chosen, run_path
+from zoo_leaderboard.running.tracking import Trackers, chosen, run_path
 
 OPTIONS = {"episodes": 2, "evaluations": 2}
 
@@ -286,3 +291,34 @@ def test_a_database_that_cannot_be_made_switches_mlflow_off(world, monkeypatch, 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////proc/no/such.db")
     assert train(trackers=["mlflow"]).status == "finished"
     assert "tracker 'mlflow' is off for this run" in capfd.readouterr().out
+
+
+def test_a_tracker_changes_no_number(tmp_path):
+    class Wild:
+        def __init__(self, run):
+            torch.set_default_dtype(torch.float64)
+
+        def scalars(self, step, values):
+            torch.set_grad_enabled(False)
+            torch.manual_seed(0)
+            random.seed(0)
+
+        def ended(self, failure):
+            np.random.seed(0)
+            raise SystemExit
+
+    known = load(only=())
+    known.trackers["wild"] = Registered(TrackerSpec("wild", Wild), known.plugins[0])
+    cell = SimpleNamespace(row="a", dataset="b", seed=0)
+    settings = SimpleNamespace(config={})
+    job = SimpleNamespace(
+        trackers=("wild",), cell=cell, track="t", key="k", ingredients=settings, total_steps=1
+    )
+    drawn = torch.random.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    with Trackers(job, known, tmp_path) as trackers:
+        trackers.start(0)
+        trackers.scalars(1, {})
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.is_grad_enabled()
+    assert torch.equal(torch.random.get_rng_state(), drawn[0])
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == drawn[1:]

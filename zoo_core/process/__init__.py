@@ -8,5 +8,6 @@ that a plugin leaves running, and code in C that crashes or never returns to Pyt
 
 from zoo_core.process.call import Outcome, answer, guarded
 from zoo_core.process.limit import TimeUp, seconds_allowed
+from zoo_core.process.numerics import numbers_unchanged
 
-__all__ = ["Outcome", "TimeUp", "answer", "guarded", "seconds_allowed"]
+__all__ = ["Outcome", "TimeUp", "answer", "guarded", "numbers_unchanged", "seconds_allowed"]

@@ -9,7 +9,6 @@ import locale
 import logging
 import multiprocessing
 import os
-import random
 import signal
 import socket
 import sys
@@ -141,7 +140,6 @@ PROBES = (
     ),
     Probe("timers", _timers, _restore_timers),
     Probe("CPU affinity", lambda: os.sched_getaffinity(0), lambda c: os.sched_setaffinity(0, c)),
-    Probe("Python's random state", random.getstate, random.setstate),
     Probe("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
     Probe("the thread switch interval", sys.getswitchinterval, sys.setswitchinterval),
     Probe("the limit of digits", sys.get_int_max_str_digits, sys.set_int_max_str_digits),

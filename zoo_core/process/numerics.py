@@ -1,7 +1,9 @@
-"""Settings of torch and numpy that decide the numbers of every algorithm."""
+"""Settings of torch, numpy and Python that decide the numbers of every algorithm."""
 
 from __future__ import annotations
 
+import contextlib
+import random
 import sys
 from types import ModuleType
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from zoo_core.process.state import Probe, attribute
+from zoo_core.process.state import Probe, attribute, unchanged
 
 _overrides: Any = torch.overrides
 _cuda: Any = torch.cuda
@@ -177,9 +179,15 @@ PROBES = (
         lambda: torch.get_rng_state().numpy().tobytes(),
         _restore_torch_state,
     ),
+    Probe("Python's random state", random.getstate, random.setstate),
     Probe("numpy's random state", _numpy_state, _restore_numpy_state),
     Probe("numpy's error state", np.geterr, lambda value: np.seterr(**value)),
     Probe("numpy's error callback", np.geterrcall, np.seterrcall),
     Probe("numpy's print options", np.get_printoptions, lambda v: np.set_printoptions(**v)),
 )
-"""Probes of torch and numpy. Modes come first: the others' restoring makes tensors."""
+"""Probes of what decides numbers. Modes come first: the others' restoring makes tensors."""
+
+
+def numbers_unchanged() -> contextlib.AbstractContextManager[list[str]]:
+    """Puts back what decides numbers as it was before the block; see `unchanged`."""
+    return unchanged(PROBES)

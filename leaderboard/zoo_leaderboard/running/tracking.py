@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
+from zoo_core.process import numbers_unchanged
 from zoo_core.registry import Registry
 from zoo_core.tracking import TrackedRun, Tracker
 from zoo_leaderboard.planning import Job
@@ -105,13 +106,15 @@ class Trackers:
 
 
 class _Harmless:
-    """Turns what a tracker raises into a line of the log, and forgets the tracker."""
+    """Turns what a tracker raises into a line of the log and forgets the tracker; random states
+    and settings that decide numbers are as before."""
 
     def __init__(self, active: dict[str, Tracker], name: str) -> None:
         self.active, self.name = active, name
+        self.numbers = numbers_unchanged()
 
     def __enter__(self) -> None:
-        return None
+        self.numbers.__enter__()
 
     def __exit__(
         self,
@@ -119,6 +122,7 @@ class _Harmless:
         error: BaseException | None,
         where: TracebackType | None,
     ) -> bool:
+        self.numbers.__exit__(None, None, None)
         if error is None:
             return False
         if not isinstance(error, Exception | SystemExit):
