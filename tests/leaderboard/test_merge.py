@@ -11,7 +11,7 @@ from zoo_core import ZooError
 from zoo_core.cli import main
 from zoo_leaderboard.board.loading import load
 from zoo_leaderboard.fingerprint import digest
-from zoo_leaderboard.result import Cell, Failure, Measured, Result, Times
+from zoo_leaderboard.result import Cell, Failure, Measured, ReferenceScores, Result, Times
 from zoo_leaderboard.store import Store, agent_beside, agent_name
 from zoo_leaderboard.store.merge import merge
 from zoo_leaderboard.track import Track
@@ -206,6 +206,14 @@ def test_a_plan_with_a_hostile_name_is_written_nowhere(tmp_path, name):
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert all(path.is_relative_to(target) for path in written)
     assert not any("evil" in path.name for path in written)
+
+
+def test_equal_returns_are_one_run_whatever_reference_scores_were_known(one, two):
+    theirs = ReferenceScores(min=0.0, max=50.0, source="since")
+    put(one, made("x", 0, reference=theirs, score=200.0))
+    put(two, made("x", 0))
+    told = merge([one], two)
+    assert (told.same, told.conflicts) == (1, [])
 
 
 def test_a_finished_record_replaces_a_failed_one_and_never_the_other_way(one, two):
