@@ -3,13 +3,14 @@
 import json
 from functools import cache
 
+import gymnasium
 import pytest
 import torch
 from worlds import BANDIT
 
 import zoo_leaderboard
 from zoo_core import Diverged, Trainer, ZooError
-from zoo_leaderboard.datasets import find
+from zoo_leaderboard.datasets import Dataset, find
 from zoo_leaderboard.planning import single
 from zoo_leaderboard.result import Result
 from zoo_leaderboard.running import execution
@@ -89,6 +90,43 @@ class Clock:
     def perf_counter(self):
         self.seconds += 1
         return float(self.seconds)
+
+
+class Remembering(gymnasium.Wrapper):
+    """Pays more with every reset of a copy."""
+
+    resets = 0
+
+    def reset(self, **options):
+        self.resets += 1
+        return self.env.reset(**options)
+
+    def step(self, action):
+        observation, reward, *rest = self.env.step(action)
+        return observation, reward * self.resets, *rest
+
+
+def test_a_resumed_run_and_a_later_evaluation_agree_where_the_environment_remembers(
+    world, monkeypatch
+):
+    plain = Dataset.make_env
+    monkeypatch.setattr(Dataset, "make_env", lambda *args: Remembering(plain(*args)))
+
+    def interrupt(progress):
+        if progress.step >= 180:
+            raise Stop
+
+    def returns(result):
+        return [(each.step, each.returns) for each in result.evaluations]
+
+    whole = zoo_leaderboard.train("steady", BANDIT, out="whole", **INTERRUPTED).result
+    with pytest.raises(Stop):
+        zoo_leaderboard.train("steady", BANDIT, out="part", report=interrupt, **INTERRUPTED)
+    part = zoo_leaderboard.train("steady", BANDIT, out="part", **INTERRUPTED).result
+    assert part.times.attempts == 2
+    assert returns(part) == returns(whole)
+    again = zoo_leaderboard.evaluate(world / "part", episodes=OPTIONS["episodes"])
+    assert again.returns == whole.evaluations[-1].returns
 
 
 @pytest.mark.parametrize("killed_at", [30, 60, 90])
