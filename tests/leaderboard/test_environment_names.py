@@ -39,6 +39,9 @@ class Loud(Arm):
 class Needy(Arm):
     def __init__(self, **kwargs):
         raise gymnasium.error.DependencyNotInstalled("no simulator; run `pip install arm[sim]`")
+class Asking(Arm):
+    def __init__(self, **kwargs):
+        raise ModuleNotFoundError("install the arm's driver.")
 class Broken(Arm):
     def __init__(self, **kwargs):
         raise RuntimeError("the cable\\nis not plugged in")
@@ -60,6 +63,8 @@ R("Clipped-v0", entry_point="robotpkg:Arm", max_episode_steps=5, additional_wrap
 R("Loud-v0", entry_point="robotpkg:Loud", max_episode_steps=5)
 R("Needy-v0", entry_point="robotpkg:Needy")
 R("Broken-v0", entry_point="robotpkg:Broken")
+R("Moved-v0", entry_point="gymnasium.envs.moved:Arm")
+R("Asking-v0", entry_point="robotpkg:Asking")
 R("Adrift-v0", entry_point="robotpkg:Nowhere")
 """
 
@@ -199,6 +204,8 @@ def test_an_id_without_version_is_the_latest() -> None:
         ("robotpkg:Needy-v0", "pip install arm[sim]"),
         ("robotpkg:Broken-v0", "the cable is not plugged in"),
         ("robotpkg:Adrift-v0", "Nowhere"),
+        ("robotpkg:Moved-v0", "No module named 'gymnasium.envs.moved'"),
+        ("robotpkg:Asking-v0", "install the arm's driver"),
         ("not an id", "not an id"),
         ("a:b:c-v0", "'a:b"),
     ],
@@ -257,8 +264,12 @@ def test_warnings_of_the_environment_are_shown_once_and_notices_of_others_are_no
         ),
         (ImportError("no arms. Run pip install arms, then legs"), "no arms; pip install arms"),
         (
+            ModuleNotFoundError("No module named 'absent.x'", name="absent.x"),
+            "the package 'absent' is not installed",
+        ),
+        (
             ModuleNotFoundError("No module named 'h5py.x'", name="h5py.x"),
-            "the package 'h5py' is not installed",
+            "No module named 'h5py.x'",
         ),
         (ImportError("libGL.so.1: cannot open"), "libGL.so.1: cannot open"),
     ],

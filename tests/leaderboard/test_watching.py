@@ -100,6 +100,8 @@ def test_what_cannot_be_shown_is_said_in_a_line(policy, tmp_path, monkeypatch):
     from gymnasium.error import DependencyNotInstalled
 
     assert "zoo-leaderboard[video]" in fails(DependencyNotInstalled("pygame is not installed"))
+    other = fails(DependencyNotInstalled("no Box2D; run `pip install gymnasium[box2d]`"))
+    assert "gymnasium[box2d]" in other and "zoo-leaderboard" not in other
     assert "MUJOCO_GL=egl" in fails(RuntimeError("no display\nat all"))
     assert not out.exists()
     monkeypatch.setattr(

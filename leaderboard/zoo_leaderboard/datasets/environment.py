@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from zoo_core.errors import ZooError
 from zoo_core.text import printable
+from zoo_leaderboard.datasets.missing import absent_package
 from zoo_leaderboard.datasets.outcomes import reset_outcome, step_outcome
 from zoo_leaderboard.datasets.registration import env_spec, portable, silence_notices
 from zoo_leaderboard.datasets.spaces import ActionScaling, flatten_observation, observation_size
@@ -138,18 +139,17 @@ class Environment:
                 yield
         except ZooError:
             raise
-        except ModuleNotFoundError as error:
-            raise ZooError(self._missing(error.name or str(error))) from None
         except gymnasium.error.DependencyNotInstalled as error:
             # Its text says what to install.
             raise ZooError(f"environment '{self.id}' cannot be made: {_line(error)}") from None
         except (Exception, SystemExit) as error:
+            if isinstance(error, ImportError) and (package := absent_package(error)):
+                raise ZooError(self._missing(package)) from None
             raise ZooError(
                 f"environment '{self.id}' cannot be made: {_line(error)}{self.requirement_hint()}"
             ) from error
 
-    def _missing(self, module: str) -> str:
-        package = module.partition(".")[0]
+    def _missing(self, package: str) -> str:
         name = _PIP_NAMES.get(package, package)
         needed = [*self.requirements]
         if not any(each.startswith(name) for each in needed):

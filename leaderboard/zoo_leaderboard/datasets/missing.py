@@ -1,5 +1,6 @@
 """What to install for a package that is missing, from the error that says so."""
 
+import importlib.util
 import re
 
 from zoo_core.text import printable
@@ -9,14 +10,22 @@ LONGEST = 120
 """Characters of an error's text."""
 
 
-def missing_package(error: Exception) -> str:
+def missing_package(error: ImportError) -> str:
     """The end of a message: what an ImportError lacks, and the `pip install` that it names itself,
-    else that of the missing module."""
+    else the missing package."""
     text = printable(str(error), LONGEST)
-    hint = _HINT.search(text)
-    module = getattr(error, "name", None)
-    if hint:
+    if hint := _HINT.search(text):
         return f"{text[: hint.start()].partition('. ')[0].rstrip(' `.;:(')}; {hint[0]}"
-    if isinstance(error, ModuleNotFoundError) and module:
-        return f"the package '{module.partition('.')[0]}' is not installed"
-    return text
+    package = absent_package(error)
+    return f"the package '{package}' is not installed" if package else text
+
+
+def absent_package(error: ImportError) -> str | None:
+    """The top-level package that an import did not find; None if the error names none, or a module
+    that an installed package does not have."""
+    package = (error.name or "").partition(".")[0]
+    try:
+        found = not package or importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):
+        found = False
+    return package if not found and isinstance(error, ModuleNotFoundError) else None

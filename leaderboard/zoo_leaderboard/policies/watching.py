@@ -133,10 +133,9 @@ def _frame(env: Environment, dataset: Dataset) -> Frame:
     try:
         return np.asarray(env.render(), dtype=np.uint8)
     except DependencyNotInstalled as error:
-        raise ZooError(
-            f"'{dataset.name}' cannot be rendered: {_line(error)}; "
-            "pip install 'zoo-leaderboard[video]'"
-        ) from None
+        # Another package's text says itself what to install.
+        hint = "; pip install 'zoo-leaderboard[video]'" if "pygame" in str(error) else ""
+        raise ZooError(f"'{dataset.name}' cannot be rendered: {_line(error)}{hint}") from None
     except Exception as error:
         raise ZooError(
             f"'{dataset.name}' cannot be rendered on this machine: {_line(error)}; without a "
