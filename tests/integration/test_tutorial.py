@@ -30,6 +30,7 @@ def run(folder, *arguments):
         # The folder first, as an editable installation has it; `site` holds the entry point.
         "PYTHONPATH": os.pathsep.join([str(work), str(site), os.environ.get("PYTHONPATH", "")]),
         "ZOO_HOME": str(folder / "home"),
+        "MINARI_DATASETS_PATH": str(folder / "minari"),
         "OMP_NUM_THREADS": "1",
     }
     for variable in ("ZOO_PLUGINS", "ZOO_DISABLE_PLUGINS", "ZOO_RUNS"):

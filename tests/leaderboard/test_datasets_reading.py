@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import time
@@ -534,6 +535,24 @@ def test_listing_remote_reads_what_the_server_says(
     far = rows["far/away-v0"]
     assert (far.where, far.episodes, far.observation_dim, far.action_dim) == ("remote", 7, 3, 2)
     assert far.environment == "Pendulum-v1"
+
+
+def test_the_documented_way_to_write_episodes(roots: Path, repository: Path) -> None:
+    page = repository / "docs/how-to/use_your_data.md"
+    if not page.is_file():
+        pytest.skip("needs the project's checkout")
+    blocks = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    (block,) = (block for block in blocks if "create_dataset_from_buffers" in block)
+    # DataCollector needs jax, which the product does not install.
+    assert "DataCollector" not in block
+    exec(block, {})
+    found = datasets.find("mine/pendulum/random-v0")
+    assert found.data.lengths.tolist() == [200, 200, 200]
+    assert found.data.truncations.sum() == 3
+    assert found.environment is not None
+    assert found.environment.id == "Pendulum-v1"
+    assert found.reference is not None
+    assert found.reference.min == -1227.7
 
 
 def test_importing_is_light() -> None:

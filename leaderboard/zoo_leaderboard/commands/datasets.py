@@ -76,10 +76,20 @@ def _remarks(info: DatasetInfo) -> Iterable[Text]:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--id", "id", required=True, help="Of the new dataset, such as mine/hopper-v0.")
 @click.option(
-    "--environment", required=True, help="Gymnasium's id, such as Hopper-v5 or package:Env-v0."
+    "--environment",
+    help="Gymnasium's id, such as Hopper-v5 or package:Env-v0. Default: none, and no scores.",
 )
 @click.option(
     "--argument", "arguments", multiple=True, metavar="NAME=VALUE", help="Of the environment."
+)
+@click.option(
+    "--action-low",
+    metavar="NUMBERS",
+    help="Lower bound of the actions without an environment: one number, or one for each such as "
+    "0,-1. Default: the minimum of the file.",
+)
+@click.option(
+    "--action-high", metavar="NUMBERS", help="Upper bound. Default: the maximum of the file."
 )
 @click.option("--reference-min", type=float, help="The return that counts as 0.")
 @click.option("--reference-max", type=float, help="The return that counts as 100.")
@@ -105,8 +115,10 @@ def _remarks(info: DatasetInfo) -> Iterable[Text]:
 def import_command(
     file: Path,
     id: str,
-    environment: str,
+    environment: str | None,
     arguments: Sequence[str],
+    action_low: str | None,
+    action_high: str | None,
     reference_min: float | None,
     reference_max: float | None,
     reference_source: str | None,
@@ -116,13 +128,14 @@ def import_command(
     replace: bool,
 ) -> None:
     """Bring FILE (HDF5 of D4RL, d3rlpy or robomimic, or a numpy archive) into Minari's format."""
-    from zoo_leaderboard.datasets.importing import import_file
+    from zoo_leaderboard.datasets.importing import ActionBounds, import_file
 
     done = import_file(
         file,
         id,
         environment,
         kwargs=dict(map(_argument, arguments)),
+        bounds=ActionBounds(_numbers("low", action_low), _numbers("high", action_high)),
         reference=_reference(reference_min, reference_max, reference_source),
         layout=layout,
         terminals=terminals,
@@ -135,6 +148,15 @@ def import_command(
     )
     for line in done.log.lines():
         print_line(f"  {line}")
+
+
+def _numbers(side: str, text: str | None) -> list[float] | None:
+    if text is None:
+        return None
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        raise ZooError(f"--action-{side} takes numbers such as 0 or 0,-1 (got '{text}')") from None
 
 
 def _argument(text: str) -> tuple[str, Any]:

@@ -28,6 +28,7 @@ from zoo_leaderboard.datasets.importing.done_flags import (
 from zoo_leaderboard.datasets.importing.episodes import Episodes, Log, cut
 from zoo_leaderboard.datasets.importing.naming import listed
 from zoo_leaderboard.datasets.importing.observations import arranged
+from zoo_leaderboard.datasets.importing.plant import ActionBounds, placeholder
 from zoo_leaderboard.datasets.importing.rows import Rows
 from zoo_leaderboard.datasets.known import known_ids
 from zoo_leaderboard.datasets.reading import Reader, Reading
@@ -37,8 +38,10 @@ from zoo_leaderboard.datasets.writing import Transitions, write_transitions
 
 if TYPE_CHECKING:
     import gymnasium
+    from gymnasium.envs.registration import EnvSpec
 
 Layout = Literal["auto", "d4rl", "d3rlpy", "robomimic", "numpy"]
+NO_BOUNDS = ActionBounds()
 _CONTAINERS = {"numpy": "a numpy archive", "hdf5": "an HDF5 file"}
 
 
@@ -57,9 +60,10 @@ class Imported(NamedTuple):
 def import_file(
     path: Path | str,
     id: str,
-    environment: str,
+    environment: str | None = None,
     *,
     kwargs: Mapping[str, Any] | None = None,
+    bounds: ActionBounds = NO_BOUNDS,
     reference: Reference | None = None,
     layout: Layout = "auto",
     terminals: Terminals | None = None,
@@ -73,8 +77,10 @@ def import_file(
     Args:
         path: An HDF5 file of D4RL, d3rlpy or robomimic, or a numpy archive (`.npz`).
         id: Of the new dataset, such as `mine/hopper/medium-v0`.
-        environment: Gymnasium's id of what it was logged in, such as `Hopper-v5`.
+        environment: Gymnasium's id of what it was logged in, such as `Hopper-v5`. If None, the
+            dataset has no environment, and policies trained on it have no score.
         kwargs: Of the environment.
+        bounds: Of the actions, where no environment has them. Default: those of the file.
         reference: The returns that count as 0 and 100; none for D4RL's of that environment, if any.
         layout: Of the file; `auto` looks at it.
         terminals: The meaning of the file's terminals: `done` if they include time limits, as in
@@ -92,8 +98,7 @@ def import_file(
         if reference is not None:
             _check_reference(reference)
         rows, log = _read(file, layout, subset)
-        found = Environment.named(environment, kwargs).portable()
-        env = found.make_raw()
+        env, spec = _target(environment, kwargs, bounds, rows, log)
         try:
             rows = _with_true_terminations(rows, log, env, terminals)
             transitions = _checked(cut(rows, log), log, env, id)
@@ -102,9 +107,7 @@ def import_file(
             with lock(f"datasets/{id}"):
                 _place(id, replace)
                 with replacing(folder) as fresh:
-                    write_transitions(
-                        fresh / "data", env, transitions, metadata, found.gymnasium_spec()
-                    )
+                    write_transitions(fresh / "data", env, transitions, metadata, spec)
             cached(id, folder / "data", lambda: reading)
         finally:
             close(env)
@@ -117,6 +120,28 @@ def _reading(id: str, env: gymnasium.Env[Any, Any], transitions: Transitions) ->
     reader = Reader(id, env.observation_space, ActionScaling.of(id, env.action_space))
     reader.add(transitions)
     return reader.reading()
+
+
+def _target(
+    environment: str | None,
+    kwargs: Mapping[str, Any] | None,
+    bounds: ActionBounds,
+    rows: Rows,
+    log: Log,
+) -> tuple[gymnasium.Env[Any, Any], EnvSpec | None]:
+    """What the transitions must fit, and its specification to store.
+
+    Raises:
+        ZooError: the environment cannot be made, or the options contradict each other.
+    """
+    if environment is None:
+        if kwargs:
+            raise ZooError("arguments are an environment's; name it with --environment")
+        return placeholder(rows, log, bounds), None
+    if bounds != NO_BOUNDS:
+        raise ZooError("the environment has bounds of the actions; leave out --action-low/high")
+    found = Environment.named(environment, kwargs).portable()
+    return found.make_raw(), found.gymnasium_spec()
 
 
 def _place(id: str, replace: bool) -> Path:
@@ -259,7 +284,7 @@ def _actions(actions: Any, stops: Any, env: gymnasium.Env[Any, Any], id: str) ->
     """[N, A] within the environment's bounds; rounding beyond them is clipped."""
     space: Any = env.action_space
     scaling = ActionScaling.of(id, space)
-    name = env.spec.id if env.spec else "the environment"
+    name = env.spec.id if env.spec else "its actions"
     if actions.shape[1] != len(scaling.low):
         raise ZooError(f"it has {actions.shape[1]} action values, {name} {len(scaling.low)}")
     if excess := scaling.excess(actions):
