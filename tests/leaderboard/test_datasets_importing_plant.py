@@ -66,6 +66,13 @@ def test_bounds_are_those_of_the_file_and_said(
     assert found.data.space == (4, 2)
 
 
+def test_what_float32_loses_is_said_at_once(file: Path) -> None:
+    clock = 1.7e9 + np.arange(15.0)[:, None]
+    write(file, observations=clock, next_observations=clock + 1.0)
+    log = import_file(file, ID).log
+    assert any("float32" in line and "observation 0" in line for line in log.lines())
+
+
 def test_given_bounds_are_kept(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bounds = ("--action-low", "0,-4", "--action-high", "1,4")
     assert zoo("datasets", "import", file, "--id", ID, *bounds) == 0

@@ -103,6 +103,7 @@ def import_file(
             rows = _with_true_terminations(rows, log, env, terminals)
             transitions = _checked(cut(rows, log), log, env, id)
             reading = _reading(id, env, transitions)
+            log.notes += reading.notes
             metadata = _metadata(id, file, log, reference)
             with lock(f"datasets/{id}"):
                 _place(id, replace)
