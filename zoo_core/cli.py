@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from zoo_core import registry as registry_module
 from zoo_core.errors import BrokenPlugin, UnknownName, ZooError, ZooWarning
-from zoo_core.process import answer
+from zoo_core.process import answer, guarded
 from zoo_core.registry import Registry
 from zoo_core.show import (
     algorithm_page,
@@ -144,15 +144,13 @@ def check_command(ctx: click.Context, name: str) -> None:
 
     failed = 0
     for check in checks_of(name, _registry(ctx)):
-        try:
-            check()
+        error = guarded(check).error
+        if error is None:
             print_line(f"ok      {check.name}")
-        except CheckFailed as error:
-            failed += 1
-            print_line(f"FAILED  {check.name}: {error}")
-        except Exception as error:
-            failed += 1
-            print_line(f"FAILED  {check.name}: raised {type(error).__name__}: {error}")
+            continue
+        failed += 1
+        raised = "" if isinstance(error, CheckFailed) else f"raised {type(error).__name__}: "
+        print_line(f"FAILED  {check.name}: {raised}{error}")
     print_line(f"{name}: " + (f"{failed} checks failed" if failed else "all checks hold"))
     if failed:
         ctx.exit(1)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import zlib
 from types import ModuleType
 
-_Stamp = tuple[int, int]
+_Stamp = tuple[int, int, int]
 
 _noted: dict[str, tuple[object, _Stamp]] = {}
 """By module: its spec, which a reload replaces, and its file's stamp then."""
@@ -37,8 +38,14 @@ def edited_modules(package: str) -> list[str]:
 
 
 def _stamp(module: ModuleType) -> _Stamp | None:
+    """What tells a file's versions apart: its contents, or for one that only installers write,
+    which would take long to read with all others, its time."""
     try:
-        status = os.stat(module.__file__ or "")
+        path = os.fspath(module.__file__ or "")
+        status = os.stat(path)
+        if "site-packages" in path or path.startswith((sys.base_prefix, sys.base_exec_prefix)):
+            return status.st_size, status.st_mtime_ns, 0
+        with open(path, "rb") as file:
+            return status.st_size, 0, zlib.crc32(file.read())
     except (AttributeError, OSError, TypeError, ValueError):
         return None
-    return status.st_mtime_ns, status.st_size

@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 
@@ -71,6 +72,20 @@ def test_check_passes_on_a_sampler(zoo):
     code, out, _ = zoo("check", "gaussian")
     assert code == 0
     assert "gaussian: all checks hold" in out
+
+
+def test_check_goes_on_after_a_plugin_that_exits(zoo, monkeypatch):
+    def leaving(config):
+        raise SystemExit(7)
+
+    loaded = registry.installed()
+    found = loaded.samplers["gaussian"]
+    spec = dataclasses.replace(found.spec, build=lambda config, space: leaving(config))
+    monkeypatch.setitem(loaded.samplers, "gaussian", dataclasses.replace(found, spec=spec))
+    code, out, _ = zoo("check", "gaussian")
+    assert code == 1
+    assert "raised SystemExit" in out
+    assert out.splitlines()[-1].startswith("gaussian: ")
 
 
 @pytest.mark.parametrize(

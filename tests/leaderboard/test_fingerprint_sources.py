@@ -115,6 +115,17 @@ MATTERS = {
         },
         "zoo_fp.toml",
     ),
+    "a table read by a package's name": (
+        {
+            MODULE: plugin_of("from importlib.resources import files\nT = files('fp_help')"),
+            "fp_help/t.csv": "1",
+        },
+        "fp_help/t.csv",
+    ),
+    "a table called license plates": (
+        {PACKAGE: plugin_of(), "zoo_fp/license_plates.csv": "1"},
+        "zoo_fp/license_plates.csv",
+    ),
     "data of a helper": (
         {PACKAGE: plugin_of("import fp_help"), "fp_help/__init__.py": "", "fp_help/t.txt": "1"},
         "fp_help/t.txt",
@@ -178,6 +189,17 @@ def test_a_package_without_init_counts_as_a_whole(site):
     known = registry_of("fp_ns.plugin")
     before = sources_of(known)
     site(**{"fp_ns/nets.py": "x = 2"})
+    assert sources_of(known) != before
+
+
+def test_linked_folders_count_and_loops_end(site):
+    folder = site(**{PACKAGE: plugin_of(), "elsewhere/table.csv": "1"})
+    (folder / "zoo_fp" / "linked").symlink_to(folder / "elsewhere")
+    (folder / "elsewhere" / "loop").symlink_to(folder / "zoo_fp")
+    (folder / "zoo_fp" / "dangling").symlink_to(folder / "nowhere")
+    known = registry_of()
+    before = sources_of(known)
+    site(**{"elsewhere/table.csv": "2"})
     assert sources_of(known) != before
 
 
@@ -332,7 +354,9 @@ def test_an_edit_after_loading_is_noticed_until_the_module_is_loaded_again(site)
         return edited(resolve("mine", registry=known), known)
 
     assert loaded() == []
-    site(**{"fp_help.py": "x = 2222"})
+    site(**{"fp_help.py": "x = 1"})
+    assert loaded() == []
+    site(**{"fp_help.py": "x = 2"})
     assert loaded() == ["fp_help"]
     importlib.reload(sys.modules["fp_help"])
     assert loaded() == []

@@ -13,6 +13,8 @@ from zoo_leaderboard.fingerprint.units import spec_of
 
 OWN = ("zoo-core", "zoo-leaderboard")
 """Distributions whose code `SEMANTICS` and a protocol's version cover."""
+INSTALLED = ("site-packages", "dist-packages")
+"""Folders that only installers write to."""
 OWN_MODULES = ("zoo_core", "zoo_leaderboard")
 
 
@@ -54,9 +56,11 @@ def _distribution(module: str) -> metadata.Distribution | None:
 
 def _holds(distribution: metadata.Distribution, module: str) -> bool:
     """Whether an installer recorded a top-level module as the distribution's."""
-    if distribution.read_text("RECORD") is None:
-        return False
-    tops = {file.parts[0] for file in distribution.files or ()}
+    folder = Path(str(distribution.locate_file("")))
+    if distribution.read_text("RECORD") is None and folder.name not in INSTALLED:
+        return False  # Metadata that a checkout holds.
+    tops = {file.parts[0] for file in distribution.files or () if file.parts[0] != ".."}
+    tops |= set((distribution.read_text("top_level.txt") or "").split())
     return any(top.partition(".")[0] == module and not top.endswith("-info") for top in tops)
 
 

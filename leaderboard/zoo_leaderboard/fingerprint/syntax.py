@@ -11,6 +11,10 @@ REMARKS = {"tuning_evaluations", "tuning_source"}
 without making results stale."""
 
 
+BY_NAME = {"import_module", "__import__", "files", "get_data"}
+"""Functions whose first argument names a module that is imported or whose data are read."""
+
+
 def syntax(source: str) -> str:
     """The meaning of Python source as text: its tree without docstrings, comments or layout.
 
@@ -35,9 +39,12 @@ def imported(source: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             names.add(node.module)
         elif isinstance(node, ast.Call) and node.args:
-            function, first = ast.unparse(node.func), node.args[0]
-            dynamic = function.endswith(("import_module", "__import__"))
-            if dynamic and isinstance(first, ast.Constant) and isinstance(first.value, str):
+            function, first = ast.unparse(node.func).rpartition(".")[2], node.args[0]
+            if (
+                function in BY_NAME
+                and isinstance(first, ast.Constant)
+                and isinstance(first.value, str)
+            ):
                 names.add(first.value)
     return {name.partition(".")[0] for name in names} - {""}
 

@@ -20,7 +20,7 @@ LEFT_OUT = {"__pycache__", "tests", "test", "docs", "node_modules"}
 """Folders of a package that its results do not depend on."""
 WORDS = {".md", ".rst", ".pyi", ".typed", ".orig", ".rej", ".log"}
 """Suffixes of files that no code reads as data."""
-WORD_FILES = ("readme", "license", "licence", "changelog", "notice", "authors", "copying")
+WORD_FILES = {"readme", "license", "licence", "changelog", "notice", "authors", "copying"}
 COMPILED = {".so", ".pyd", ".pyc", ".dylib", ".dll"}
 
 
@@ -86,8 +86,9 @@ def spec_of(name: str) -> ModuleSpec | None:
         return None
 
 
-def _all(folder: Path) -> Iterator[Path]:
-    """The files of a package that results can depend on."""
+def _all(folder: Path, within: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """The files of a package that results can depend on; links that lead back are left out."""
+    within |= {os.path.realpath(folder)}
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
@@ -96,11 +97,12 @@ def _all(folder: Path) -> Iterator[Path]:
         path = Path(entry.path)
         if entry.name.startswith(".") or entry.name.endswith("~"):
             continue
-        if entry.is_dir(follow_symlinks=False):
-            if entry.name not in LEFT_OUT and not entry.name.endswith(".egg-info"):
-                yield from _all(path)
+        if entry.is_dir():
+            left_out = entry.name in LEFT_OUT or entry.name.endswith(".egg-info")
+            if not left_out and os.path.realpath(path) not in within:
+                yield from _all(path, within)
         elif entry.is_file():
-            words = path.suffix in WORDS or entry.name.lower().startswith(WORD_FILES)
+            words = path.suffix in WORDS or path.stem.lower() in WORD_FILES
             if not words and not (path.suffix == ".pyc" and path.with_suffix(".py").exists()):
                 yield path
 
