@@ -144,16 +144,25 @@ def test_data_of_another_task_are_not_joined(store: Path, name: str) -> None:
     [
         {"id": "Pendulum-v1"},
         {**PENDULUM, "kwargs": {"g": 10}},
+        {**PENDULUM, "max_episode_steps": 200.0},
         {**PENDULUM, "entry_point": "gymnasium.envs.classic_control:PendulumEnv"},
         spec_of(wrappers.RecordEpisodeStatistics(pendulum())),
     ],
-    ids=["by id", "a default of the constructor", "another name of the class", "statistics"],
+    ids=[
+        "by id",
+        "a default of the constructor",
+        "a limit as a float",
+        "another name of the class",
+        "statistics",
+    ],
 )
 def test_data_of_one_task_are_joined_however_it_is_written(store: Path, spec: Any) -> None:
     dataset(store, "toy/plain-v0", PENDULUM)
     dataset(store, "toy/same-v0", spec)
-    assert len(datasets.find("toy/plain-v0+toy/same-v0").members) == 2
-    assert len(datasets.find("toy/same-v0+toy/plain-v0").members) == 2
+    assert datasets.find("toy/plain-v0+toy/same-v0").episodes == 2
+    same = datasets.find("toy/same-v0+toy/plain-v0")
+    assert same.episodes == 2
+    assert same.make_env().spec.max_episode_steps == 200
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

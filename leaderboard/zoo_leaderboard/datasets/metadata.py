@@ -119,7 +119,7 @@ class _Specification(TypedDict, total=False):
 
     id: Required[Annotated[str, Field(min_length=1)]]
     kwargs: dict[str, Any] | None
-    max_episode_steps: Annotated[int, Field(ge=1)] | None
+    max_episode_steps: Annotated[int, Field(ge=1, strict=False)] | None
     entry_point: str | None
     additional_wrappers: list[_Wrapper] | None
 

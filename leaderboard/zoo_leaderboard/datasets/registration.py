@@ -75,6 +75,8 @@ def env_spec(fields: Mapping[str, Any]) -> EnvSpec:
         given["kwargs"] = copy.deepcopy(dict(given.get("kwargs") or {}))
     # How the environment was shown when it was logged is no part of the task.
     given["kwargs"].pop("render_mode", None)
+    if given.get("max_episode_steps") is not None:
+        given["max_episode_steps"] = int(given["max_episode_steps"])
     wrappers = map(_wrapper_spec, given.get("additional_wrappers") or ())
     given["additional_wrappers"] = tuple(w for w in wrappers if not _records(w))
     return EnvSpec(**given)
