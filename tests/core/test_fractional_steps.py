@@ -46,6 +46,14 @@ def test_embedded_times_tell_steps_apart(steps):
         assert spread == pytest.approx(30.0 if not steps else min(30.0, 0.1 * steps), rel=0.3)
 
 
+@pytest.mark.parametrize("steps", [5, 100, 1000])
+def test_learned_features_turn_no_more_than_thirty_times_from_noise_to_action(steps):
+    torch.manual_seed(0)
+    config = DPMSolverConfig(schedule="vp", trained_steps=steps, network="residual", time_dim=128)
+    frequencies = DiffusionSampler(config, Space(3, 2)).denoiser.embedding.frequencies
+    assert float(frequencies.detach().std()) == pytest.approx(min(0.2, 30 / steps), rel=0.3)
+
+
 def test_a_unet_trained_at_steps_is_right_between_them():
     """On N(0.2, 0.3^2), against E[epsilon | x_t]; an error of 1 is that of no prediction."""
     torch.manual_seed(0)

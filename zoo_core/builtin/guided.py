@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from zoo_core.builtin.dpm_solver import DPMSolverConfig
 from zoo_core.data import Space
 from zoo_core.diffusion import DiffusionSampler
-from zoo_core.diffusion.sampler import FREQUENCY, fourier_of_steps
-from zoo_core.nn import MLP, Linear, RandomFourierFeatures
+from zoo_core.nn import MLP, Linear
 from zoo_core.noise import Noise
 from zoo_core.specs import SamplerSpec
 
@@ -40,12 +39,7 @@ class Energy(nn.Module):
 
     def __init__(self, config: GuidedConfig, space: Space) -> None:
         super().__init__()
-        schedule, steps = config.schedule_and_steps()
-        self.embedding = (
-            RandomFourierFeatures(config.energy_time_dim, FREQUENCY)
-            if schedule == "continuous"
-            else fourier_of_steps(config.energy_time_dim, steps)
-        )
+        self.embedding = config.fourier_features(config.energy_time_dim)
         self.time = Linear(config.energy_time_dim, config.energy_time_dim)
         self.net = MLP(
             (space.action_dim, config.energy_time_dim, space.observation_dim),

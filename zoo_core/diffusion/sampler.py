@@ -23,6 +23,7 @@ from zoo_core.nn import (
     Denoiser,
     DenoiserResidual,
     DenoiserUNet,
+    LearnedFourierFeatures,
     RandomFourierFeatures,
     ScheduleName,
     betas,
@@ -35,11 +36,8 @@ PER_STEP = 0.1
 """The largest such deviation per step of a process in steps: a solver calls the network between
 two steps, where it was never trained, and features of higher frequency have nothing to do there
 with those of the steps next to it."""
-
-
-def fourier_of_steps(size: int, steps: int) -> RandomFourierFeatures:
-    """Fourier features of the steps 0 .. T - 1, of frequency `FREQUENCY` in the time step / T."""
-    return RandomFourierFeatures(size, min(FREQUENCY / steps, PER_STEP))
+LEARNED_PER_STEP = 0.2
+"""The same for learned features (IDQL, which calls its network at its five steps alone)."""
 
 
 class DiffusionConfig(Config):
@@ -78,13 +76,20 @@ class DiffusionConfig(Config):
         raise NotImplementedError
 
     def time_features(self, size: int) -> nn.Module | None:
-        """What embeds the network's times; None for the network's own embedding."""
+        """The embedding of the network's times; None for the sinusoidal one of `mlp`."""
+        schedule, steps = self.schedule_and_steps()
+        if schedule == "continuous" or self.network == "unet":
+            return self.fourier_features(size)
+        if self.network == "residual":
+            return LearnedFourierFeatures(size, min(FREQUENCY / steps, LEARNED_PER_STEP))
+        return None
+
+    def fourier_features(self, size: int) -> nn.Module:
+        """Random Fourier features of the network's times: t, or the steps 0 .. T - 1."""
         schedule, steps = self.schedule_and_steps()
         if schedule == "continuous":
             return RandomFourierFeatures(size, FREQUENCY)
-        if self.network == "unet":
-            return fourier_of_steps(size, steps)
-        return None
+        return RandomFourierFeatures(size, min(FREQUENCY / steps, PER_STEP))
 
     def least_time(self) -> float:
         """The least time of training of a continuous process."""
