@@ -94,24 +94,47 @@ def read(path: Path, numbers: Iterable[int]) -> Iterator[dict[str, Any]]:
     import h5py
 
     with h5py.File(path, "r") as file:
+        arrays = _Arrays()
         for number in numbers:
-            group = h5py.h5g.open(file.id, b"episode_%d" % number)
-            yield {name: _stored(group, name.encode()) for name in PARTS}
+            group = b"episode_%d/" % number
+            yield {name: arrays.stored(file.id, group + name.encode()) for name in PARTS}
 
 
-def _stored(group: Any, name: bytes) -> Any:
-    from h5py import h5d, h5o, h5s
+class _Arrays:
+    """Reads arrays, and remembers what their types are in numpy's terms."""
 
-    item = h5o.open(group, name)
-    if isinstance(item, h5d.DatasetID):
-        array = np.empty(item.shape, item.dtype)
+    def __init__(self) -> None:
+        self._kinds: list[tuple[Any, np.dtype[Any], Any]] = []
+
+    def stored(self, file: Any, name: bytes) -> Any:
+        """An array, or a group of some as a dictionary or tuple."""
+        from h5py import h5d, h5o
+
+        item = h5o.open(file, name)
+        if isinstance(item, h5d.DatasetID):
+            return self._array(item)
+        parts = {each: self.stored(file, name + b"/" + each) for each in item}
+        if parts and all(each.startswith(b"_index_") for each in parts):
+            return tuple(parts[b"_index_%d" % index] for index in range(len(parts)))
+        return {each.decode(): part for each, part in parts.items()}
+
+    def _array(self, item: Any) -> NDArray[Any]:
+        from h5py import h5s
+
+        kind, memory = self._kind(item.get_type(), item)
+        array = np.empty(item.shape, kind)
         if array.size:
-            item.read(h5s.ALL, h5s.ALL, array)
+            item.read(h5s.ALL, h5s.ALL, array, memory)
         return array
-    names = list(item)
-    if names and all(each.startswith(b"_index_") for each in names):
-        return tuple(_stored(item, b"_index_%d" % index) for index in range(len(names)))
-    return {each.decode(): _stored(item, each) for each in names}
+
+    def _kind(self, stored: Any, item: Any) -> tuple[np.dtype[Any], Any]:
+        from h5py import h5t
+
+        for known, kind, memory in self._kinds:
+            if known.equal(stored):
+                return kind, memory
+        self._kinds.append((stored, item.dtype, h5t.py_create(item.dtype)))
+        return self._kinds[-1][1:]
 
 
 class _Template:
