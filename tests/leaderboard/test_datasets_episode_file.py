@@ -11,8 +11,10 @@ from gymnasium import spaces
 from minari.data_collector import EpisodeBuffer
 from minari.dataset.minari_storage import MinariStorage
 
+from zoo_core.errors import ZooError
 from zoo_leaderboard import datasets
 from zoo_leaderboard.datasets import episode_file, progress
+from zoo_leaderboard.datasets import home as home_module
 from zoo_leaderboard.datasets.importing import import_file
 
 ID = "mine/many-v0"
@@ -166,3 +168,29 @@ def test_a_bar_is_shown_for_many_on_a_terminal_alone(monkeypatch, capsys):
     assert progress.tracked(few, "reading") is few
     assert list(progress.tracked(many, "reading")) == list(many)
     assert capsys.readouterr().out == ""
+
+
+def test_ids_as_long_as_allowed_work_and_longer_ones_are_a_line(home, tmp_path):
+    path = archive(tmp_path / "a.npz", 20, 5)
+    part = "a" * 197 + "-v0"
+    for id in (part, f"{'b' * 200}/{part}"):
+        import_file(path, id, "Pendulum-v1")
+        assert len(datasets.find(id).data) == 20
+        assert len(datasets.find(f"0.5*{id} + {id}").data) == 30
+    for id in (f"a{part}", f"{'b' * 201}/x-v0", "/".join(["c" * 99] * 5 + ["x-v0"])):
+        for attempt in (
+            lambda id=id: import_file(path, id, "Pendulum-v1"),
+            lambda id=id: datasets.find(id),
+            lambda id=id: datasets.find(f"{id}+{id}"),
+        ):
+            with pytest.raises(ZooError, match="too long") as refused:
+                attempt()
+            assert "\n" not in str(refused.value) and len(str(refused.value)) <= 200
+    with pytest.raises(ZooError) as refused:
+        datasets.find("no such name " * 100)
+    assert len(str(refused.value)) <= 250
+
+
+def test_locks_of_long_names_are_apart(home):
+    with home_module.lock("datasets/" + "a" * 400 + "1"), home_module.lock("datasets/" + "a" * 400):
+        assert len(list((home / "locks").iterdir())) == 2

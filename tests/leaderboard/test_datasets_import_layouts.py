@@ -12,6 +12,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
+from zoo_core.cli import main
 from zoo_core.errors import ZooError
 from zoo_leaderboard import datasets
 from zoo_leaderboard.datasets.importing import import_file
@@ -317,6 +318,14 @@ def test_arithmetic_in_float32_does_not_separate_rows_and_nan_equals_nan():
     assert not equal_rows(counts, counts + (counts == 40)).all()
 
 
+def test_whole_numbers_beside_finer_ones_are_not_taken_for_rounded():
+    counts = np.arange(2049.0)[:, None]
+    following = counts.copy()
+    following[-1] += 0.001
+    following[5] += 2.0
+    assert np.flatnonzero(~equal_rows(counts, following)).tolist() == [5, 2048]
+
+
 def zipped(path, *names):
     with zipfile.ZipFile(path, "w") as archive:
         for name in names:
@@ -449,3 +458,16 @@ def test_terminals_that_hold_every_timeout_are_suspected_too(tmp_path):
     assert any("--terminals-are done" in line for line in done.log.lines())
     _, data = imported(path, terminals="done")
     check(data, logged())
+
+
+def test_the_command_names_the_option_and_takes_it(tmp_path, capsys):
+    path = saved(tmp_path / "old.npz", {**ended([200, 200], True), "qpos": np.zeros(400)})
+    common = ["datasets", "import", str(path), "--id", ID, "--environment", "Pendulum-v1"]
+    for options, suspected in (([], True), (["--replace", "--terminals-are", "done"], False)):
+        with pytest.raises(SystemExit) as stopped:
+            main([*common, *options])
+        output = capsys.readouterr()
+        assert not stopped.value.code, output.err
+        assert ("--terminals-are done" in output.out) == suspected
+        assert "qpos" in output.out
+        assert ("2 ends at the time limit" in output.out) != suspected

@@ -195,8 +195,7 @@ class Reader:
                         f"{self._where(finite.argmin(), stops, first)}: {key} has {what}"
                     )
         if excess := self.scaling.excess(transitions.actions):
-            outside = [self.scaling.excess(row) > 0.0 for row in transitions.actions]
-            where = self._where(np.argmax(outside), np.cumsum(lengths), first)
+            where = self._where(np.abs(actions).max(1).argmax(), np.cumsum(lengths), first)
             raise ZooError(
                 f"{where}: actions leave the bounds of its action space by "
                 f"{excess:.3g} of half their range; clip them when it is made"

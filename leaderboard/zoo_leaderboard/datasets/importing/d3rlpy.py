@@ -21,6 +21,7 @@ from zoo_leaderboard.datasets.importing import flat
 from zoo_leaderboard.datasets.importing.entries import array_of
 from zoo_leaderboard.datasets.importing.episodes import Log
 from zoo_leaderboard.datasets.importing.rows import Rows, column, flags, rows_of, vectors
+from zoo_leaderboard.datasets.progress import tracked
 
 
 def fits(file: Any) -> bool:
@@ -51,7 +52,7 @@ def _episodes(file: Any, log: Log) -> Rows:
     log.terminals = "terminated"
     parts: dict[str, list[Any]] = {"observations": [], "actions": [], "rewards": []}
     terminations, ends = [], []
-    for number in range(int(file["num_episodes"][()])):
+    for number in tracked(range(int(file["num_episodes"][()])), "reading episodes"):
         found = {}
         for name in (*parts, "terminated"):
             own = f"{name}_{number}"

@@ -289,7 +289,7 @@ def _actions(actions: Any, stops: Any, env: gymnasium.Env[Any, Any], id: str) ->
     if actions.shape[1] != len(scaling.low):
         raise ZooError(f"it has {actions.shape[1]} action values, {name} {len(scaling.low)}")
     if excess := scaling.excess(actions):
-        row = next(row for row, each in enumerate(actions) if scaling.excess(each) == excess)
+        row = int(np.abs(scaling.to_unit(actions)).max(1).argmax())
         raise ZooError(
             f"{_episode(row, stops)} has actions that leave the bounds of {name}, "
             f"{_numbers(scaling.low)} to {_numbers(scaling.high)}, by {excess:.3g} of half of it"

@@ -33,8 +33,9 @@ def _close(a: NDArray[Any], b: NDArray[Any], rows: NDArray[Any]) -> NDArray[np.b
         largest = np.maximum(np.abs(a[rows]), np.abs(b[rows]))
         step = np.spacing(largest)
         formats = _format(a), _format(b)
-        # Two float16 columns that differ were not rounded from the same numbers.
-        coarser = min(formats) if formats[0] != formats[1] else max(1, formats[0])
+        # Rounding changes most numbers; where most are equal, the finer format counts.
+        rounded = formats[0] != formats[1] and 2 * len(rows) > len(a)
+        coarser = min(formats) if rounded else max(1, *formats)
         if coarser < len(_FORMATS):
             step = np.spacing(largest.astype(_FORMATS[coarser])).astype(np.float64)
         spread = np.nanmedian(np.abs(a - np.nanmedian(a))) if np.isfinite(a).any() else 0.0

@@ -21,6 +21,7 @@ from zoo_leaderboard.datasets.importing.entries import array_of
 from zoo_leaderboard.datasets.importing.episodes import Log
 from zoo_leaderboard.datasets.importing.naming import listed
 from zoo_leaderboard.datasets.importing.rows import Rows, rows_of
+from zoo_leaderboard.datasets.progress import tracked
 
 _PARTS = ("obs", "actions", "rewards", "dones", "next_obs")
 
@@ -52,7 +53,8 @@ def read(file: Any, log: Log, subset: str | None = None) -> Rows:
     parts: dict[str, list[Any]] = {name: [] for name in present}
     ends: list[Any] = []
     columns: Any = None
-    for name in names:
+    for number in tracked(range(len(names)), "reading demonstrations"):
+        name = names[number]
         demonstration = file["data"][name]
         for part in present:
             if part not in demonstration:
