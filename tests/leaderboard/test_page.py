@@ -177,7 +177,7 @@ def test_the_table_has_every_row_and_cell(built):
     assert "81.0 ± 1.0 (3)" in found.text
     assert "reduced budgets" in found.text
     labels = [attrs["data-value"] for attrs in found.all("th") if "data-value" in attrs]
-    assert labels == ["kind", made.OUTSIDE, "absent", f"{made.HARM} (note={made.IMAGE})"]
+    assert labels == ["kind", made.OUTSIDE, "absent", f"{made.NAME} (note={made.IMAGE})"]
     families = {attrs["data-family"] for attrs in found.all("tr") if "data-family" in attrs}
     assert families == {"cloning", "not installed", made.HARM}
     assert "failed" in found.text
@@ -185,7 +185,7 @@ def test_the_table_has_every_row_and_cell(built):
 
 
 def test_a_cell_shows_its_runs_and_what_became_of_them(built):
-    label = f"{made.HARM} (note={made.IMAGE})"
+    label = f"{made.NAME} (note={made.IMAGE})"
     found = page(built, cell_page("demo", label, "a-v0"))
     assert "Seed 0 finished 20.0" in found.text
     assert f"Error: {made.IMAGE}" in found.text

@@ -16,7 +16,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium")
 
 TRACK = "tracks/demo/index.html"
-LABEL = f"{made.HARM} (note={made.IMAGE})"
+LABEL = f"{made.NAME} (note={made.IMAGE})"
 PATIENCE = 120_000
 """Milliseconds: a loaded machine is no failure."""
 
@@ -156,7 +156,7 @@ def test_a_cell_opens_its_runs_and_a_run_its_error(visit):
     page = opened(visit())
     page.get_by_role("link", name=f"{LABEL} on a-v0").click()
     page.get_by_role("heading", level=1).wait_for()
-    assert made.HARM in page.get_by_role("heading", level=1).text_content()
+    assert LABEL in page.get_by_role("heading", level=1).text_content()
     reason = page.locator("#seed-1 .problem")
     assert not reason.is_visible()
     page.get_by_role("link", name="1", exact=True).click()

@@ -19,6 +19,8 @@ TRACK = Track(
 )
 HARM = "<script>window.harmed = true</script>"
 IMAGE = '"><img src="https://example.org/spy.png" onerror="window.harmed = true">'
+NAME = "<script>harmed"
+"""An algorithm's name is one printable word without slashes."""
 OUTSIDE = "../../../outside"
 
 
@@ -32,7 +34,7 @@ class Harmful:
 
         cite = Citation(IMAGE, HARM, 2026, "javascript:alert(1)", IMAGE, "data:text/html," + HARM)
         yield AlgorithmSpec(
-            HARM, AlgorithmConfig, cite, summary=IMAGE, family=HARM, deviations=(IMAGE,), fit=fit
+            NAME, AlgorithmConfig, cite, summary=IMAGE, family=HARM, deviations=(IMAGE,), fit=fit
         )
         honest = Citation("A paper", "Somebody", 2026, "https://example.org/paper")
         yield AlgorithmSpec("kind", AlgorithmConfig, honest, family="cloning", fit=fit)
@@ -53,10 +55,10 @@ def fill(root):
             store.put(synthetic("kind", dataset, seed, (0.0, level / 2, level + seed)))
         store.put(synthetic("absent", "a-v0", seed, (0.0, 1.0, 90.0 + seed)))
         store.put(synthetic("absent", "b/c-v1", seed, (0.0, 1.0, 10.0 + seed)))
-    store.put(synthetic(HARM, "a-v0", 0, (0.0, 20.0), settings={"note": IMAGE}))
-    store.put(synthetic(HARM, "a-v0", 1, failure=IMAGE, settings={"note": IMAGE}))
+    store.put(synthetic(NAME, "a-v0", 0, (0.0, 20.0), settings={"note": IMAGE}))
+    store.put(synthetic(NAME, "a-v0", 1, failure=IMAGE, settings={"note": IMAGE}))
     store.put(synthetic(OUTSIDE, "b/c-v1", 0))
-    missing = Cell(algorithm=HARM, dataset="a-v0", seed=2, settings={"note": IMAGE})
+    missing = Cell(algorithm=NAME, dataset="a-v0", seed=2, settings={"note": IMAGE})
     store.remember("demo", {missing: "0"})
     return store
 
