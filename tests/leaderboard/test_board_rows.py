@@ -165,6 +165,11 @@ def test_a_column_has_one_scale(store, tmp_path):
     assert run.details.acts == {"act": 45.0}
     text = board.table()
     assert "1 with 0 to 100, 1 with none" in text
+    # A run that stands in two rows is counted once.
+    first = store.listing()[0].name
+    result = store.read(first)
+    share(store, result, *ROWS)
+    assert "1 with 0 to 100, 1 with none" in load(store, TRACK, check=False).table()
     assert board.common == ["a-v0"]
     # Two stores whose records have different scales are compared on one.
     other = Store(tmp_path / "other")
@@ -239,6 +244,9 @@ def test_versions_that_differ_within_a_cell_are_named(store):
     cells = {row["row"]: row["cells"][0] for row in json.loads(board.table("json"))["rows"]}
     assert (cells["x"]["versions"], cells["y"]["versions"]) == (note, "")
     assert note in board.table("csv")
+    (line,) = board.notes
+    assert "x on a-v0" in line
+    assert note in line
 
 
 def test_a_row_label_is_not_what_tells_a_plan_s_cells_apart():

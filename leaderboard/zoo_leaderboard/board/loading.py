@@ -57,8 +57,19 @@ def load(
     for problem in damaged:
         builder.add_damaged(problem)
     board = builder.board([*plan.damaged, *damaged])
-    board.notes = [*scales.notes(), *dict.fromkeys(told)]
+    board.notes = [*scales.notes(), *dict.fromkeys(told), *_versions_notes(board)]
     return board
+
+
+def _versions_notes(board: Board) -> list[str]:
+    """A line where the software differs within cells, with the first of them."""
+    mixed = [
+        f"{row.label} on {dataset}, {note}"
+        for row in board.rows
+        for dataset in board.datasets
+        if (note := row.entry(dataset).versions_note)
+    ]
+    return [f"Software differs within {len(mixed)} cells: {mixed[0]}."] if mixed else []
 
 
 def _entries(

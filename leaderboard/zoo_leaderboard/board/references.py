@@ -36,12 +36,14 @@ class Scales:
 def column_references(runs: Sequence[RunSummary], planner: Planner, given: References) -> Scales:
     """The reference scores of each dataset: those that are given, else the dataset's present ones
     where it is on this machine, else those of the newest record."""
-    finished: defaultdict[str, list[RunSummary]] = defaultdict(list)
+    finished: defaultdict[str, dict[str, RunSummary]] = defaultdict(dict)
     for run in runs:
         if run.status == "finished":
-            finished[run.place.dataset].append(run)
+            # A run that stands in several rows counts once.
+            finished[run.place.dataset][run.name] = run
     scales = Scales()
-    for dataset, own in finished.items():
+    for dataset, by_name in finished.items():
+        own = list(by_name.values())
         scales.of[dataset] = _reference(dataset, own, planner, given)
         ends = _ends(scales.of[dataset])
         others = Counter(_ends(run.reference) for run in own if _ends(run.reference) != ends)

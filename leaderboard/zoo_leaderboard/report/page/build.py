@@ -124,7 +124,7 @@ class _Pages:
             for row in board.rows
             for dataset in board.datasets
         }
-        shows = digest(self._code, board.track, entries)
+        shows = digest(self._code, board.track, board.notes, entries)
         if ranking.definition:
             self.site.add_text(names.track_file(ranking.name, ranking.source), ranking.definition)
         self._page(
