@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +14,8 @@ import torch
 from torch import Tensor
 
 from zoo_core.config import RewardRule
-from zoo_core.errors import ZooError
+from zoo_core.errors import ZooError, ZooWarning
+from zoo_core.precision import Changes
 
 LARGEST = 1e18
 """Magnitude from which on float32 cannot hold a number's square with room to spare."""
@@ -203,6 +205,9 @@ class OfflineData:
         """Joins episodes, each a mapping with observations [T + 1, O], actions [T, A],
         rewards [T], terminations [T] and truncations [T].
 
+        Warns:
+            ZooWarning: float32 cannot tell apart successive observations or rewards.
+
         Raises:
             ZooError: no episode, or one whose arrays do not fit together; names it by its number.
         """
@@ -221,6 +226,10 @@ class OfflineData:
                     f"dataset '{name}', episode {other}: {key} of {widths[other]} dimensions, "
                     f"where episode 0 has {widths[0]}"
                 )
+
+        for key in ("observations", "rewards"):
+            for note in _merged(key, [episode[key] for episode in tensors], name):
+                warnings.warn(note, ZooWarning, stacklevel=2)
 
         def joined(key: str, dtype: torch.dtype) -> Tensor:
             return torch.cat([episode[key].to(dtype) for episode in tensors])
@@ -292,6 +301,15 @@ def _episode(episode: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
             sizes = [str(steps + more), key[0].upper()][:dims]
             raise ZooError(f"{where}: {key} {list(shape)}, not [{', '.join(sizes)}]")
     return tensors
+
+
+def _merged(key: str, parts: Iterable[Tensor], name: str) -> list[str]:
+    """Lines on what float32 loses of an array."""
+    changes = Changes(key.removesuffix("s"))
+    for part in parts:
+        if part.dtype in {torch.float64, torch.int32, torch.int64}:
+            changes.add(part.detach().cpu().reshape(len(part), -1).numpy())
+    return changes.notes(name)
 
 
 class Affine(NamedTuple):

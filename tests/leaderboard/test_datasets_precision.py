@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from gymnasium import spaces
 from minari_sets import logged, minari_set
 
-from zoo_core import cli
+from zoo_core import OfflineData, cli
 from zoo_core.errors import ZooError, ZooWarning
+from zoo_core.precision import Changes
 from zoo_leaderboard import datasets
-from zoo_leaderboard.datasets.precision import Changes
 
 UNIT = spaces.Box(-1, 1, (1,), np.float32)
 T = 400
@@ -98,7 +99,7 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole.add(column)
     (line,) = whole.notes("x")
     assert f"{2 * T / (3 * T + 2):.0%}" in line
-    monkeypatch.setattr("zoo_leaderboard.datasets.precision.CHUNK", 100)
+    monkeypatch.setattr("zoo_core.precision.CHUNK", 100)
     parts = Changes("observation")
     for rows in np.array_split(column, 50):
         parts.add(rows)
@@ -155,6 +156,26 @@ def test_narrow_and_constant_actions_of_ordinary_bounds_are_read() -> None:
     actions = np.stack([0.01 * np.tanh(NOISE[:T]), np.full(T, 1.0)], axis=1)
     write_actions(actions, [-1, -1], [1, 1])
     assert lines("plant/wide-v0") == []
+
+
+def test_tensors_given_to_the_core_directly_are_looked_at_too() -> None:
+    clock = 1.7e9 + torch.arange(6, dtype=torch.float64)[:, None]
+    episode = {
+        "observations": clock,
+        "actions": torch.zeros(5, 1),
+        "rewards": 1e9 + torch.rand(5, dtype=torch.float64),
+        "terminations": torch.zeros(5, dtype=torch.bool),
+        "truncations": torch.arange(5) == 4,
+    }
+    with pytest.warns(ZooWarning) as caught:
+        OfflineData.from_episodes([episode, episode], name="mine")
+    lines = [str(each.message) for each in caught]
+    assert any("'mine'" in line and "observation 0" in line for line in lines)
+    assert any("reward 0" in line for line in lines)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plain = {**episode, "observations": clock.sin(), "rewards": torch.rand(5)}
+        OfflineData.from_episodes([plain])
 
 
 def test_the_command_line_prints_a_warning_as_one_line(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import pickle
@@ -359,7 +360,7 @@ def test_a_dataset_without_environment_loads_but_cannot_be_evaluated(roots: Path
 
 
 def test_the_evaluation_environment_wins(roots: Path) -> None:
-    spec = gymnasium.spec("Pendulum-v1")
+    spec = copy.deepcopy(gymnasium.spec("Pendulum-v1"))
     spec.kwargs = {"g": 9.0}
     make(roots, eval_env_spec=spec.to_json())
     environment = datasets.find("test/set-v0").environment

@@ -122,6 +122,24 @@ def test_a_tenth_of_the_episodes_is_held_out(episodes: int, held: int) -> None:
     assert sorted(numbers) == list(range(episodes)), "each episode is in one part"
 
 
+def test_an_episode_that_was_cut_off_is_not_held_out() -> None:
+    lengths = [5, 5, 5, 2]
+    data = OfflineData.from_episodes(
+        {
+            "observations": torch.zeros(n + 1, 1),
+            "actions": torch.zeros(n, 1),
+            "rewards": torch.zeros(n),
+            "terminations": torch.zeros(n, dtype=torch.bool),
+            "truncations": torch.arange(n) == n - 1,
+        }
+        for n in lengths
+    )
+    rest, held = split(data)
+    assert held is not None
+    assert held.lengths.tolist() == [5]
+    assert rest.lengths.tolist() == [5, 5, 2]
+
+
 def test_a_single_episode_is_trained_on_whole(capsys: pytest.CaptureFixture[str]) -> None:
     write("plant/single-v0", 1)
     assert zoo("train", "bc", "plant/single-v0", *SET) == 0

@@ -39,7 +39,7 @@ def local_ids() -> dict[str, Path]:
     """The ids of all datasets on this machine and their `data` folders."""
     found: dict[str, Path] = {}
     for root in search_path():
-        for path in _walk(root) if root.is_dir() else ():
+        for path in _walk(root) if os.path.isdir(root) else ():
             found.setdefault(path.parent.relative_to(root).as_posix(), path)
     return found
 

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_core.errors import ZooError
+from zoo_core.precision import Changes
 from zoo_core.text import printable
 from zoo_leaderboard.datasets import episode_file
 from zoo_leaderboard.datasets.metadata import Metadata
 from zoo_leaderboard.datasets.missing import missing_package
-from zoo_leaderboard.datasets.precision import Changes, Spread
 from zoo_leaderboard.datasets.progress import tracked
 from zoo_leaderboard.datasets.spaces import ActionScaling, leaves_of, observation_size
+from zoo_leaderboard.datasets.spread import Spread
 from zoo_leaderboard.datasets.writing import Episode, Transitions
 
 if TYPE_CHECKING:

@@ -24,12 +24,16 @@ ROWS = 10_000
 
 
 def split(data: OfflineData) -> tuple[OfflineData, OfflineData | None]:
-    """The episodes to train on, and those held out: every tenth, at least one, none of one."""
+    """The episodes to train on, and those held out: every tenth, at least one, none of one.
+
+    An episode that was cut off with the collection is trained on, unless there are too few others.
+    """
     episodes = len(data.lengths)
     if episodes < 2:
         return data, None
-    interval = min(INTERVAL, episodes)
-    held = torch.arange(1, episodes + 1) % interval == 0
+    complete = data.complete if int(data.complete.sum()) > 1 else torch.ones_like(data.complete)
+    interval = min(INTERVAL, int(complete.sum()))
+    held = complete & (complete.cumsum(0) % interval == 0)
     return select(data, ~held, data.name), select(data, held, f"{data.name}, held out")
 
 

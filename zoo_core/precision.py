@@ -1,20 +1,15 @@
-"""Numbers of a dataset that float32, in which it is trained, cannot tell apart."""
+"""Numbers that float32, in which data are trained on, cannot tell apart."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo_core.errors import ZooError
-from zoo_leaderboard.datasets.spaces import ActionScaling
-
 ROUNDING = 2.0**-44
 """Relative change of a float64 number up to which it counts as rounding, some hundred spacings."""
 LOST, AVOIDABLE = 0.5, 0.01
 """Shares of a column's changes above which the user is warned: those that float32 loses, and those
 that it would keep if the column were measured from its middle."""
-NARROW, INVISIBLE = 1e-3, 1e-5
-"""Shares of its bounds by which an action varies, below which the user is warned, or refused."""
 CHUNK = 1 << 16
 """Rows that are compared at once."""
 
@@ -79,38 +74,3 @@ class Changes:
             f"{self.label} {first}{more}, {low:.10g} to {high:.10g}; shift or rescale it in the "
             "data and in the environment"
         ]
-
-
-class Spread:
-    """The range of the actions of a dataset, in the environment's scale."""
-
-    def __init__(self) -> None:
-        self._low: NDArray[np.float64] | float = np.inf
-        self._high: NDArray[np.float64] | float = -np.inf
-
-    def add(self, actions: NDArray[np.generic]) -> None:
-        """Takes the next actions [T, A]."""
-        self._low = np.minimum(self._low, actions.min(0))
-        self._high = np.maximum(self._high, actions.max(0))
-
-    def notes(self, name: str, scaling: ActionScaling) -> list[str]:
-        """One line if actions vary within a small share of their bounds; none otherwise.
-
-        Raises:
-            ZooError: no action varies by as much as float32 can tell apart within its bounds.
-        """
-        low, high = np.atleast_1d(self._low), np.atleast_1d(self._high)
-        varied = high - low > ROUNDING * np.maximum(np.abs(low), np.abs(high))
-        share = (high - low) / (2.0 * scaling.half)
-        narrow = np.flatnonzero(varied & (share < NARROW))
-        if not len(narrow):
-            return []
-        first = int(narrow[0])
-        more = f" (and {len(narrow) - 1} more)" if len(narrow) > 1 else ""
-        line = (
-            f"dataset '{name}': action {first}{more} varies by {share[first]:.1g} of its bounds, "
-            f"{scaling.low[first]:g} to {scaling.high[first]:g}"
-        )
-        if (share[varied] < INVISIBLE).all():
-            raise ZooError(f"{line}; give its action space the bounds of the actions")
-        return [f"{line}; tighter bounds in its action space would train better"]
