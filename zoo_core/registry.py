@@ -29,7 +29,7 @@ from zoo_core import hookspecs
 from zoo_core.config import Config
 from zoo_core.errors import UnknownName
 from zoo_core.loaded import note_modules
-from zoo_core.process import TimeUp, guarded, seconds_allowed
+from zoo_core.process import TimeUp, functions_unchanged, guarded, seconds_allowed
 from zoo_core.specs import AlgorithmSpec, CriticSpec, LossSpec, SamplerSpec
 from zoo_core.text import printable
 from zoo_core.tracking import TrackerSpec
@@ -163,8 +163,11 @@ class Registry:
         plugin = Plugin(printable(point.name), *_distribution(point), _module(point))
         where = f"import of {plugin.module}"
         found: list[object] = []
-        if self._guarded(lambda: found.append(point.load()), plugin, where, clock):
-            self._register(found[0], plugin, clock)
+        with functions_unchanged() as replaced:
+            if self._guarded(lambda: found.append(point.load()), plugin, where, clock):
+                self._register(found[0], plugin, clock)
+        if replaced:
+            self.changes.append(Change(plugin, where, tuple(replaced)))
 
     def _register(self, module: object, plugin: Plugin, clock: _Clock) -> None:
         manager = pluggy.PluginManager("zoo")

@@ -19,8 +19,9 @@ import numpy as np
 import pytest
 import torch
 
+from zoo_core import schedules
 from zoo_core.errors import ZooError
-from zoo_core.process import TimeUp, guarded, seconds_allowed
+from zoo_core.process import TimeUp, functions_unchanged, guarded, seconds_allowed
 from zoo_core.process.call import PROBES, ProcessExit
 
 entered = contextlib.ExitStack().enter_context
@@ -82,6 +83,30 @@ def test_what_a_call_changes_is_named_and_undone(name):
     assert any(change.startswith(name.partition(" (modes")[0]) for change in outcome.changes)
     assert changed() == []
     assert (sys.stdout, sys.stderr) == streams
+
+
+REPLACED = {
+    "torch.relu": (torch, "relu"),
+    "torch.Tensor.mean": (torch.Tensor, "mean"),
+    "torch.nn.modules.linear.Linear.reset_parameters": (torch.nn.Linear, "reset_parameters"),
+    "torch.nn.modules.linear.Linear.__call__": (torch.nn.Linear, "__call__"),
+    "numpy.exp": (np, "exp"),
+    "time.time": (time, "time"),
+    "zoo_core.schedules.value_at": (schedules, "value_at"),
+}
+
+
+@pytest.mark.parametrize("name", REPLACED)
+def test_a_replaced_function_is_named_and_put_back(name):
+    owner, attribute = REPLACED[name]
+    function, own = getattr(owner, attribute), attribute in vars(owner)
+    with functions_unchanged() as replaced:
+        setattr(owner, attribute, abs)
+        torch.something_new = 5
+    del torch.something_new
+    assert replaced == [f"functions of shared modules ({name})"]
+    assert getattr(owner, attribute) is function
+    assert (attribute in vars(owner)) == own
 
 
 def test_what_changes_nothing_is_said_to_change_nothing():

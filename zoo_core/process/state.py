@@ -18,6 +18,19 @@ class _Unreadable:
 UNREADABLE = _Unreadable()
 
 
+def _differing_keys(before: Any, after: Any) -> list[str]:
+    """The keys at which two mappings differ; none for other values."""
+    if not isinstance(before, Mapping) or not isinstance(after, Mapping):
+        return []
+    missing = object()
+    return [
+        str(key)
+        for key in dict.fromkeys([*before, *after])
+        if before.get(key, missing) is not after.get(key, missing)
+        and before.get(key, missing) != after.get(key, missing)
+    ]
+
+
 @dataclass(frozen=True)
 class Probe:
     """A setting that can be read and put back."""
@@ -30,6 +43,8 @@ class Probe:
     """Puts a value back that `read` gave."""
     same: Callable[[Any, Any], bool] = operator.eq
     """Whether two values, before and after, are equal."""
+    differences: Callable[[Any, Any], list[str]] = _differing_keys
+    """The names of what differs between two values of several parts."""
 
     def value(self) -> Any:
         """The present value; `UNREADABLE` if the setting does not exist here."""
@@ -43,26 +58,14 @@ class Probe:
         after = self.value()
         if before is UNREADABLE or (after is not UNREADABLE and self.same(before, after)):
             return ""
-        described = self.name + _keys(before, after)
+        names = self.differences(before, after)
+        listed = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        described = f"{self.name} ({listed})" if names else self.name
         try:
             self.restore(before)
         except Exception:
             return f"{described}, which can't be undone"
         return described
-
-
-def _keys(before: Any, after: Any) -> str:
-    """The keys at which two mappings differ, in brackets."""
-    if not isinstance(before, Mapping) or not isinstance(after, Mapping):
-        return ""
-    missing = object()
-    keys = [
-        str(key)
-        for key in dict.fromkeys([*before, *after])
-        if before.get(key, missing) is not after.get(key, missing)
-        and before.get(key, missing) != after.get(key, missing)
-    ]
-    return f" ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
 
 
 def attribute(path: str, name: str = "") -> Probe:
