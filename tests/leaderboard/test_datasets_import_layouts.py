@@ -396,6 +396,27 @@ def test_an_array_that_is_no_log_is_named(name, value, fact, tmp_path):
     assert fact in text and name[:6] in text
 
 
+def test_damage_inside_an_archive_or_a_file_is_a_line(tmp_path):
+    path = saved(tmp_path / "a.npz", logged())
+    content, messages = bytearray(path.read_bytes()), []
+    for at in range(40, len(content) - 40, 97):
+        broken = content.copy()
+        broken[at : at + 8] = b"\xff" * 8
+        path.write_bytes(broken)
+        try:
+            import_file(path, ID, "Pendulum-v1", replace=True)
+        except ZooError as error:
+            messages.append(str(error))
+    assert messages and all("\n" not in text and len(text) <= 200 for text in messages)
+    saved(tmp_path / "b.hdf5", {k: a for k, a in logged().items() if k != "rewards"})
+    with h5py.File(tmp_path / "b.hdf5", "a") as file:
+        file["rewards"] = h5py.ExternalLink("nowhere.hdf5", "rewards")
+    assert "rewards" in refused(tmp_path / "b.hdf5", replace=True)
+    unnamed = {"arr_0": np.zeros(3), "arr_1": np.zeros(3)}
+    text = refused(saved(tmp_path / "c.npz", unnamed), replace=True)
+    assert "arr_0 and arr_1" in text
+
+
 def ended(lengths, terminated):
     """An archive without successors whose episodes end by `terminals` or go on into the next."""
     rng = np.random.default_rng(0)
@@ -411,27 +432,28 @@ def ended(lengths, terminated):
 
 
 @pytest.mark.parametrize(
-    ("lengths", "suspected"),
+    ("lengths", "suspected", "limit"),
     [
-        ([200, 200, 200], True),
-        ([200, 50, 200, 13], True),
-        ([200], True),
-        ([150, 50, 13], False),
-        ([200, 300], False),
-        ([7, 7, 7], False),
+        ([200, 200, 200], True, 200),
+        ([200, 50, 200, 13], True, 200),
+        ([200], True, 200),
+        ([150, 50, 13], False, 200),
+        ([200, 300], False, 200),
+        ([7, 7, 7], True, 7),
+        ([7, 7, 6], False, 200),
     ],
 )
-def test_terminals_at_the_time_limit_are_suspected_to_be_done(lengths, suspected, tmp_path):
+def test_terminals_at_the_time_limit_are_suspected_to_be_done(lengths, suspected, limit, tmp_path):
     path = saved(tmp_path / "old.npz", ended(lengths, True))
     done, data = imported(path)
     lines = [line for line in done.log.lines() if "--terminals-are done" in line]
-    assert len(lines) == suspected and all("200" in line for line in lines)
+    assert len(lines) == suspected and all(f" {limit} steps" in line for line in lines)
     assert int(data.terminations.sum()) == len(lengths)
     done, data = imported(path, terminals="terminations")
     assert not any("--terminals-are" in line for line in done.log.lines())
     _, data = imported(path, terminals="done")
-    assert int(data.terminations.sum()) == sum(length < 200 for length in lengths)
-    assert int(data.truncations.sum()) == sum(length >= 200 for length in lengths)
+    assert int(data.terminations.sum()) == sum(length < limit for length in lengths)
+    assert int(data.truncations.sum()) == sum(length >= limit for length in lengths)
 
 
 def test_without_a_known_limit_the_most_common_length_counts():

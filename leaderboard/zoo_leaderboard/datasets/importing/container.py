@@ -55,6 +55,8 @@ def opened(path: Path) -> Iterator[tuple[Mapping[str, Any], str]]:
         raise ZooError(_folder(path))
     if not path.exists():
         raise ZooError("there is no such file")
+    if not path.is_file():
+        raise ZooError("it is not a regular file")
     with path.open("rb") as file:
         head = file.read(4096)
     if not head:

@@ -19,13 +19,16 @@ Terminals = Literal["done", "terminations"]
 def without_time_limits(rows: Rows, limit: int | None) -> Rows:
     """The rows with `done` for terminations: an end at the limit is a truncation.
 
+    The limit is the environment's. If no episode reaches it and all are equally long, or if it has
+    none, it is their most common length.
+
     Args:
-        limit: The environment's, in steps; None for the most common length of an episode.
+        limit: The environment's, in steps; None if it has none.
     """
     ends, lengths = _ends(rows)
-    limit = limit or _most_common(lengths)
+    at = _limit(lengths, limit)
     terminations = rows.terminations & ~rows.truncations
-    terminations[ends[lengths >= limit]] = False
+    terminations[ends[lengths >= at]] = False
     return rows._replace(terminations=terminations)
 
 
@@ -36,11 +39,10 @@ def suspicion(rows: Rows, limit: int | None, name: str) -> str | None:
     all) terminate exactly at the limit, and none is longer.
 
     Args:
-        limit: The environment's, in steps; None for the most common length of an episode.
+        limit: The environment's, in steps; None if it has none.
         name: The file's own name of the terminations.
     """
     ends, lengths = _ends(rows)
-    known = limit is not None
     if not len(ends) or not rows.terminations[ends].all():
         return None
     if rows.truncations.any():
@@ -48,10 +50,11 @@ def suspicion(rows: Rows, limit: int | None, name: str) -> str | None:
             f"every truncation is one of the {name} as well: if these are old Gym's 'done', import "
             "with --terminals-are done, as no value is bootstrapped there"
         )
-    reached = limit or _most_common(lengths)
+    reached = _limit(lengths, limit)
     at_limit = int((lengths == reached).sum())
     if lengths.max() > reached or at_limit < min(2, len(lengths)):
         return None
+    known = reached == limit
     if not known and (reached == 1 or at_limit < 2 or at_limit < len(lengths) / 10):
         return None
     limit_name = f"the time limit of {reached:,} steps" if known else f"the same {reached:,} steps"
@@ -68,9 +71,12 @@ def _ends(rows: Rows) -> tuple[NDArray[Any], NDArray[Any]]:
     return ends, np.diff(ends, prepend=-1)
 
 
-def _most_common(lengths: NDArray[Any]) -> int:
-    """The most common length; the longest of several."""
-    if not len(lengths):
-        return 0
+def _limit(lengths: NDArray[Any], limit: int | None) -> int:
+    """The environment's limit if an episode reaches it; else the common length of all episodes;
+    without an environment's, the most common length, the longest of several."""
+    if not len(lengths) or (limit and lengths.max() >= limit):
+        return limit or 0
+    if len(lengths) > 1 and lengths.min() == lengths.max():
+        return int(lengths[0])
     values, counts = np.unique(lengths, return_counts=True)
-    return int(values[counts == counts.max()].max())
+    return limit or int(values[counts == counts.max()].max())

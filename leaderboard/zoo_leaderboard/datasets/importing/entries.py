@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +16,8 @@ from zoo_leaderboard.datasets.importing.episodes import Log
 from zoo_leaderboard.datasets.importing.naming import SYNONYMS, listed
 from zoo_leaderboard.datasets.importing.rows import vectors
 
+DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What h5py and numpy raise where a file's bytes, links or filters are not as they should be."""
 _JOINED = {*SYNONYMS["observations"], *SYNONYMS["next_observations"]}
 
 
@@ -35,15 +39,15 @@ def array_of(file: Mapping[str, Any], name: str, log: Log) -> NDArray[Any]:
         ):
             raise ZooError(f"its {printable(name)} is a group{_of(entries)}, not one array")
         return _joined({key: np.asarray(entry[()]) for key, entry in entries.items()}, name, log)
-    except ValueError:
-        raise ZooError(
-            f"its {printable(name)} are Python objects; save arrays of numbers, a row a transition"
-        ) from None
-    except OSError:
-        raise ZooError(
-            f"its {printable(name)} cannot be read: the file is damaged, or needs a compression "
-            "filter that is not installed"
-        ) from None
+    except DAMAGE as error:
+        if "Object arrays" in str(error):
+            problem = "are Python objects; save arrays of numbers, a row a transition"
+        else:
+            problem = (
+                "cannot be read: the file is damaged, or needs another file or a compression "
+                "filter that is missing"
+            )
+        raise ZooError(f"its {printable(name, 40)} {problem}") from None
 
 
 def _joined(entries: dict[str, NDArray[Any]], name: str, log: Log) -> NDArray[Any]:

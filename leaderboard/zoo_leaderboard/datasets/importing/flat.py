@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from zoo_core.errors import ZooError
 from zoo_leaderboard.datasets.importing.entries import array_of
 from zoo_leaderboard.datasets.importing.episodes import Log
 from zoo_leaderboard.datasets.importing.naming import SYNONYMS, listed, select, unused
@@ -34,10 +35,15 @@ def read(file: Mapping[str, Any], log: Log) -> Rows:
         ZooError: an array is missing, does not fit the others, or holds no numbers.
     """
     names = [name for each in SYNONYMS.values() for name in each if name in file]
+    for ours in ("observations", "actions", "rewards"):
+        if not set(SYNONYMS[ours]) & set(names):
+            raise ZooError(f"the file has no '{ours}'; it has {listed(file) or 'nothing'}")
     arrays = select(names, lambda name: array_of(file, name, log))
     rest = unused(file)
     if rest:
         log.notes.append(f"not read: {listed(rest)}")
+    if not {"terminations", "truncations", "dones", "ends", "starts"} & set(arrays):
+        log.notes.append("no array of the file marks ends of episodes or time limits")
     log.only_ends = "starts" in arrays and not {"terminations", "dones"} & set(arrays)
     log.terminals = next((arrays[n][0] for n in ("terminations", "dones") if n in arrays), "ends")
     return rows_of(arrays)

@@ -25,6 +25,7 @@ from zoo_leaderboard.datasets.importing.done_flags import (
     suspicion,
     without_time_limits,
 )
+from zoo_leaderboard.datasets.importing.entries import DAMAGE
 from zoo_leaderboard.datasets.importing.episodes import Episodes, Log, cut
 from zoo_leaderboard.datasets.importing.naming import listed
 from zoo_leaderboard.datasets.importing.observations import arranged
@@ -204,9 +205,8 @@ def _read(file: Path, layout: Layout, subset: str | None) -> tuple[Rows, Log]:
             if container == "numpy" and imitation.fits(content):
                 return imitation.read(content, log), log
             return flat.read(content, log), log
-        except (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError) as error:
-            reason = printable(str(error).strip() or type(error).__name__, 80)
-            raise ZooError(f"it is damaged or not a {chosen} file: {reason}") from None
+        except (*DAMAGE, TypeError, AttributeError):
+            raise ZooError(f"it is damaged, or not a file in the layout {chosen}") from None
 
 
 def _layout(content: Mapping[str, Any], container: str) -> Layout:

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo_core.errors import ZooError
-from zoo_leaderboard.datasets.importing.naming import listed
 
 Array = NDArray[Any]
 
@@ -35,16 +34,12 @@ class Rows(NamedTuple):
 
 
 def rows_of(arrays: dict[str, tuple[str, Array]]) -> Rows:
-    """Checked rows of the arrays that :func:`naming.select` found; flags that the file does not
-    have are false.
+    """Checked rows of the arrays that :func:`naming.select` found, of which observations, actions
+    and rewards must be there; flags that the file does not have are false.
 
     Raises:
-        ZooError: one is missing, or their lengths or shapes do not fit together.
+        ZooError: their lengths or shapes do not fit together.
     """
-    for name in ("observations", "actions", "rewards"):
-        if name not in arrays:
-            has = listed(sorted(own for own, _ in arrays.values()))
-            raise ZooError(f"the file has no '{name}'" + (f"; it has {has}" if has else ""))
     steps = _length(arrays["rewards"])
     for own, array in arrays.values():
         if _length((own, array)) != steps:
