@@ -1,6 +1,7 @@
 """Merging stores: nothing is lost, nothing is overwritten, and what differs is told."""
 
 import json
+import os
 import re
 import uuid
 
@@ -179,6 +180,18 @@ def test_links_that_lead_out_of_a_store_are_not_followed(one, tmp_path, link):
     assert all("link" in problem.reason for problem in told.damaged)
     assert b"secret" not in contents(two).values()
     assert (two.get(bait.cell, bait.key) is not None) == (link == "policy")
+
+
+def test_a_pipe_in_the_place_of_a_policy_is_not_waited_for(one, tmp_path):
+    result, two = made("x", 0), Store(tmp_path / "two")
+    put(one, result)
+    place = agent_beside(one.path(result.cell, result.key))
+    place.unlink()
+    os.mkfifo(place)
+    told = merge([one], two)
+    assert (told.copied, len(told.damaged)) == (1, 1)
+    assert "pipe" in told.damaged[0].reason
+    assert two.get(result.cell, result.key) == result
 
 
 def test_links_within_a_store_and_to_a_store_are_followed(one, tmp_path):

@@ -5,7 +5,7 @@ run. Equal results of it are one run, regardless of when, how fast and on which 
 where the results differ, only the user can say which ones count.
 
 The other stores may be somebody else's: a record is copied only if its key and place are those of
-its contents, and no link that leads out of a store is followed.
+its contents, and neither a link that leads out of its store nor a pipe is read.
 """
 
 from __future__ import annotations
@@ -19,12 +19,10 @@ from zoo_core.errors import ZooError
 from zoo_core.text import printable
 from zoo_leaderboard.fingerprint import digest
 from zoo_leaderboard.result import TRACK_NAME, Cell, Result
-from zoo_leaderboard.store.links import leading_out
+from zoo_leaderboard.store.foreign import foreign
 from zoo_leaderboard.store.names import RESULTS, agent_name, is_record
 from zoo_leaderboard.store.records import Damaged, parse
 from zoo_leaderboard.store.store import Store
-
-LINK = "it is a link to a place outside of the store, which is not followed"
 
 
 @dataclass
@@ -87,9 +85,9 @@ class _Merging:
 
     def add(self, source: Store) -> None:
         here = _names(source)
-        outside = leading_out(source.files.folder, here) if source.files.folder else set()
-        self.merged.damaged += [source.damaged(name, LINK) for name in sorted(outside)]
-        here -= outside
+        unsafe = foreign(source.files.folder, here) if source.files.folder else {}
+        self.merged.damaged += [source.damaged(name, unsafe[name]) for name in sorted(unsafe)]
+        here -= set(unsafe)
         records = sorted(name for name in here if is_record(name))
         for name, content in source.files.read_all(records):
             found, policy = _checked(source, name, content), agent_name(name) in here
