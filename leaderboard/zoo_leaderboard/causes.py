@@ -28,6 +28,20 @@ def by_cause(
     return list(groups.values())
 
 
+def lines_of(problems: Iterable[T], names: Callable[[T], Iterable[str]]) -> list[str]:
+    """A line for each cause: its first problem, and how many more there are like it.
+
+    Args:
+        problems: Whose text is a line.
+        names: The parts of a problem's text that are different for each.
+    """
+    groups = by_cause(((problem, str(problem)) for problem in problems), names)
+    return [
+        text if len(alike) == 1 else f"{text} (and {len(alike) - 1} more like it)"
+        for alike, text in groups
+    ]
+
+
 def named(things: Sequence[object]) -> str:
     """The first few things by name, and how many more there are."""
     text = ", ".join(map(str, things[:NAMED]))

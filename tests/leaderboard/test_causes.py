@@ -7,6 +7,7 @@ import pytest
 from synthetic import synthetic
 
 from zoo_core import ZooError
+from zoo_core.cli import main
 from zoo_leaderboard import datasets
 from zoo_leaderboard.causes import by_cause, named
 from zoo_leaderboard.commands.leaderboard import _finish
@@ -22,6 +23,25 @@ def test_problems_are_grouped_by_what_is_the_same():
     assert by_cause([], list) == []
     assert named("abc") == "a, b, c"
     assert named("abcde") == "a, b, c and 2 more"
+
+
+def test_many_damaged_files_are_a_line_for_each_kind_of_damage(tmp_path, capsys):
+    store = Store(tmp_path / "runs")
+    for seed in range(9):
+        result = synthetic("bc", "zoo/bandit/modes-v0", seed)
+        store.put(result)
+        store.path(result.cell, result.key).write_text("" if seed % 2 else "{")
+    with pytest.raises(SystemExit) as ended:
+        main(["leaderboard", "table", "--store", str(store)])
+    assert ended.value.code == 0
+    printed = capsys.readouterr()
+    lines = [line for line in printed.err.splitlines() if "damaged" in line]
+    assert len(lines) == 2
+    assert {line.rpartition("(")[2] for line in lines} == {
+        "and 3 more like it)",
+        "and 4 more like it)",
+    }
+    assert len(printed.out.splitlines()) <= 25
 
 
 def planner(monkeypatch, problem):

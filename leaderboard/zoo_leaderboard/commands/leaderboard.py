@@ -12,6 +12,7 @@ import click
 
 from zoo_core.errors import ZooError
 from zoo_core.terminal import print_line, warn
+from zoo_leaderboard.causes import by_cause, lines_of, named
 from zoo_leaderboard.commands.options import (
     DEVICE,
     OUT,
@@ -200,8 +201,6 @@ def _traceback_place(job: Job, store: Store) -> str:
 
 
 def _finish(summary: Summary, store: Store) -> None:
-    from zoo_leaderboard.causes import by_cause, named
-
     for jobs, reason in by_cause(summary.failures, lambda job: [job.cell.dataset]):
         cells = [job.cell for job in jobs]
         number = f", {len(cells)} runs" if len(cells) > 1 else ""
@@ -276,8 +275,8 @@ def merge_command(sources: Sequence[str], store: str | None, dry_run: bool) -> N
 
     target = Store(store)
     merged = merge([Store(source) for source in sources], target, dry_run=dry_run)
-    for problem in merged.damaged:
-        warn(f"not copied: {problem}")
+    for line in lines_of(merged.damaged, lambda problem: [problem.place]):
+        warn(f"not copied: {line}")
     for conflict in merged.conflicts:
         print_line(f"conflict: {conflict}", err=True)
     counts = [f"{merged.copied} copied", f"{merged.same} there before"]
@@ -344,8 +343,8 @@ def _board(store: str | None, track: str) -> Board:
     from zoo_leaderboard.board.loading import load
 
     board = load(store, track)
-    for problem in board.damaged:
-        warn(str(problem))
+    for line in lines_of(board.damaged, lambda problem: [problem.place]):
+        warn(line)
     return board
 
 

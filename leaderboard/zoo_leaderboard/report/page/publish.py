@@ -9,6 +9,7 @@ from zoo_core.errors import ZooError
 from zoo_core.registry import Registry
 from zoo_leaderboard.board.index import summaries
 from zoo_leaderboard.board.loading import load
+from zoo_leaderboard.causes import lines_of
 from zoo_leaderboard.report.page.build import Ranking, write_site
 from zoo_leaderboard.report.page.site import Site, Written
 from zoo_leaderboard.store import Store
@@ -48,8 +49,8 @@ def publish(
         rankings.append(ranking)
     if not rankings:
         raise ZooError(f"no run of a known track in {store}; 'zoo leaderboard run' makes some")
-    for problem in rankings[0].board.damaged:
-        tell(str(problem))
+    for line in lines_of(rankings[0].board.damaged, lambda problem: [problem.place]):
+        tell(line)
     return write_site(folder, rankings, registry=registry, workers=workers)
 
 
