@@ -4,13 +4,13 @@ from types import SimpleNamespace
 
 import click
 import pytest
+from click.testing import CliRunner
 from synthetic import synthetic
 
 from zoo_core import ZooError
-from zoo_core.cli import main
 from zoo_leaderboard import datasets
 from zoo_leaderboard.causes import by_cause, named
-from zoo_leaderboard.commands.leaderboard import _finish
+from zoo_leaderboard.commands.leaderboard import _finish, table_command
 from zoo_leaderboard.planning import Job, Planner, _obtainable
 from zoo_leaderboard.running.runner import Summary
 from zoo_leaderboard.store import Store
@@ -25,23 +25,21 @@ def test_problems_are_grouped_by_what_is_the_same():
     assert named("abcde") == "a, b, c and 2 more"
 
 
-def test_many_damaged_files_are_a_line_for_each_kind_of_damage(tmp_path, capsys):
+def test_many_damaged_files_are_a_line_for_each_kind_of_damage(tmp_path):
     store = Store(tmp_path / "runs")
     for seed in range(9):
         result = synthetic("bc", "zoo/bandit/modes-v0", seed)
         store.put(result)
         store.path(result.cell, result.key).write_text("" if seed % 2 else "{")
-    with pytest.raises(SystemExit) as ended:
-        main(["leaderboard", "table", "--store", str(store)])
-    assert ended.value.code == 0
-    printed = capsys.readouterr()
-    lines = [line for line in printed.err.splitlines() if "damaged" in line]
+    done = CliRunner().invoke(table_command, ["--store", str(store)])
+    assert done.exit_code == 0, done.output
+    lines = [line for line in done.stderr.splitlines() if "damaged" in line]
     assert len(lines) == 2
     assert {line.rpartition("(")[2] for line in lines} == {
         "and 3 more like it)",
         "and 4 more like it)",
     }
-    assert len(printed.out.splitlines()) <= 25
+    assert len(done.stdout.splitlines()) <= 25
 
 
 def planner(monkeypatch, problem):
