@@ -192,7 +192,7 @@ def test_a_leaderboard_runs_into_a_bucket_and_its_table_comes_from_there(world, 
     assert not store.unfinished(finished.key).exists()
     assert not (world / "runs").exists()
 
-    table = zoo("leaderboard", "table", *options, cwd=world)
+    table = zoo("leaderboard", "table", *options, "--full", cwd=world)
     assert table.returncode == 0, table.stderr
     assert "steady" in table.stdout
     assert "the plugin's own mistake" in table.stdout.replace("\\", "")
@@ -313,4 +313,16 @@ def test_a_request_that_was_carried_out_without_an_answer_is_ours(machines, monk
 
     monkeypatch.setattr(one.store.files, "create", unanswered)
     one.put()
+    assert kept(one) == (one.result, b"first policy")
+
+
+def test_who_clears_a_finished_job_sends_its_policy_first(machines, monkeypatch):
+    one, _ = machines
+    with monkeypatch.context() as patch:
+        patch.setattr(one.store.files, "send", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            one.put()
+    with one.here(), one.store.lock(one.result.key) as mine:
+        assert mine
+        one.store.clear(one.result.key)
     assert kept(one) == (one.result, b"first policy")

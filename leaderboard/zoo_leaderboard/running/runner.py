@@ -328,6 +328,7 @@ class _Runner:
         if result is None:
             self._failed(task, self._explain(task, code))
         else:
+            self.store.settle(task.job.key)
             self._over(task, result)
 
     def _wait(self, task: _Task) -> None:

@@ -225,6 +225,7 @@ class Store:
         if unsent:
             write_atomically(self.unfinished(result.key) / PENDING, content)
         self.add(name, content, agent if unsent else None)
+        (self.unfinished(result.key) / PENDING).unlink(missing_ok=True)
         return None if self.files.folder is None else self.files.folder / name
 
     def add(self, name: str, content: bytes, agent: Path | None = None) -> bool:
@@ -273,18 +274,19 @@ class Store:
 
     def settle(self, key: str) -> None:
         """Sends the policy of a record where this machine died between the two."""
+        if self.files.folder is None and (self.unfinished(key) / PENDING).exists():
+            with self.lock(key) as mine:
+                if mine:
+                    self.clear(key)
+
+    def _send_pending(self, key: str) -> None:
+        """Sends the policy in a job's folder if the record that it goes with is there."""
         folder = self.unfinished(key)
-        if self.files.folder is not None or not (folder / PENDING).exists():
-            return
-        with self.lock(key) as mine:
-            if not mine:
-                return
-            record, agent = read(folder / PENDING), folder / AGENT
-            if isinstance(record, Result) and agent.exists():
-                name = self.name(record.cell, record.key)
-                if self._holds(name, (folder / PENDING).read_bytes()):
-                    self.files.send(agent, agent_name(name))
-            self.clear(key)
+        record, agent = read(folder / PENDING), folder / AGENT
+        if isinstance(record, Result) and agent.exists():
+            name = self.name(record.cell, record.key)
+            if self._holds(name, (folder / PENDING).read_bytes()):
+                self.files.send(agent, agent_name(name))
 
     def _set_aside(self, name: str) -> None:
         aside, number = f"{name}.damaged", 1
@@ -326,7 +328,14 @@ class Store:
         return locked(self.unfinished(key))
 
     def clear(self, key: str) -> None:
-        """Removes the folder of a job that is done; call it while holding the lock."""
+        """Removes the folder of a job that is done, after its policy is sent; call it while holding
+        the lock.
+
+        Raises:
+            Unwritable: the policy cannot be sent.
+        """
+        if (self.unfinished(key) / PENDING).exists():
+            self._send_pending(key)
         shutil.rmtree(self.unfinished(key), ignore_errors=True)
 
 
