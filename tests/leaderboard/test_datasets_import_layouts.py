@@ -234,6 +234,14 @@ def test_robomimics_images_are_refused_by_their_name(tmp_path):
     assert "agentview_image" in text and "8x8x3" in text
 
 
+def test_groups_of_other_entries_are_not_joined(tmp_path):
+    robomimic(tmp_path / "a.hdf5")
+    with h5py.File(tmp_path / "a.hdf5", "a") as file:
+        file.move("data/demo_9/obs/a_pos", "data/demo_9/obs/c_pos")
+    text = refused(tmp_path / "a.hdf5")
+    assert "demo_9" in text and "c_pos" in text
+
+
 def test_a_group_of_observations_fills_a_dictionary_by_name(tmp_path):
     from zoo_leaderboard.datasets.importing.episodes import Episodes, Log
     from zoo_leaderboard.datasets.importing.observations import arranged

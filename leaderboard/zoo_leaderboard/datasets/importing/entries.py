@@ -66,7 +66,13 @@ def _joined(entries: dict[str, NDArray[Any]], name: str, log: Log) -> NDArray[An
         raise ZooError(f"its {printable(name)} is a group{_of(entries)}, of different lengths")
     stops = np.cumsum([part.shape[1] for part in parts.values()]).tolist()
     starts = [0, *stops[:-1]]
-    log.entries = {k: slice(*each) for k, *each in zip(parts, starts, stops, strict=True)}
+    columns = {k: slice(*each) for k, *each in zip(parts, starts, stops, strict=True)}
+    if log.entries not in ({}, columns):
+        raise ZooError(
+            f"its {printable(name)} is a group{_of(entries)}, and another of its groups has other "
+            "entries or sizes"
+        )
+    log.entries = columns
     return np.concatenate(list(parts.values()), axis=1)
 
 

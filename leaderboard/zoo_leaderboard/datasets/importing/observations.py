@@ -82,10 +82,12 @@ def arranged(episodes: Episodes, log: Log, space: gymnasium.Space[Any]) -> Any:
 
 
 def _entry(array: Any, key: str, space: gymnasium.Space[Any]) -> Any:
-    size = int(np.prod(space.shape or ()))
+    if space.shape is None:
+        raise ZooError(f"the environment's {key} is itself a dictionary; the file's is one array")
+    size = int(np.prod(space.shape))
     if array.shape[1] != size:
         raise ZooError(f"its {key} has {array.shape[1]} values, the environment's {size}")
-    return array.reshape(-1, *(space.shape or ()))
+    return array.reshape(-1, *space.shape)
 
 
 def _of(entries: Mapping[str, slice]) -> str:

@@ -52,7 +52,6 @@ def read(file: Any, log: Log, subset: str | None = None) -> Rows:
     present = [name for name in _PARTS if name in file["data"][names[0]]]
     parts: dict[str, list[Any]] = {name: [] for name in present}
     ends: list[Any] = []
-    columns: Any = None
     for number in tracked(range(len(names)), "reading demonstrations"):
         name = names[number]
         demonstration = file["data"][name]
@@ -63,15 +62,11 @@ def read(file: Any, log: Log, subset: str | None = None) -> Rows:
                 parts[part].append(array_of(demonstration, part, log))
             except ZooError as error:
                 raise ZooError(f"demonstration {printable(name)}: {error}") from None
-            if "obs" in part:
-                columns = columns or log.entries
-                if log.entries != columns:
-                    raise ZooError(f"its demonstration {printable(name)} has other {part} entries")
         lengths = {len(parts[part][-1]) for part in present}
         if len(lengths) > 1:
             raise ZooError(f"its demonstration {printable(name)} has parts of different lengths")
         ends.append(np.arange(lengths.pop()) == len(parts["actions"][-1]) - 1)
-    log.notes.append(f"observations are {', '.join(columns)}, joined in this order")
+    log.notes.append(f"observations are {', '.join(log.entries)}, joined in this order")
     known = {"obs": "observations", "next_obs": "next_observations"}
     arrays = {known.get(p, p): (p, np.concatenate(each)) for p, each in parts.items()}
     return rows_of({**arrays, "ends": ("demonstrations", np.concatenate(ends))})
