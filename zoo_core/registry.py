@@ -161,6 +161,10 @@ class Registry:
         """Imports a plugin and registers it; failures are kept, never raised."""
         clock = _Clock()
         plugin = Plugin(printable(point.name), *_distribution(point), _module(point))
+        if not plugin.module:
+            value = getattr(point, "value", "")
+            self._refuse(plugin, f"its entry point '{value}' is not of the form module:object")
+            return
         where = f"import of {plugin.module}"
         found: list[object] = []
         with functions_unchanged() as replaced:
@@ -398,11 +402,11 @@ def _distribution(point: EntryPoint) -> tuple[str, str]:
 
 
 def _module(point: EntryPoint) -> str:
-    """The module that an entry point names; an invalid one has none."""
+    """The module that an entry point names; an empty text if it names none."""
     try:
         return printable(point.module)
     except Exception:
-        return printable(str(getattr(point, "value", "unknown")), 100)
+        return ""
 
 
 def _version(distribution: str) -> str:

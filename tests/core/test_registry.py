@@ -171,6 +171,7 @@ def test_an_entry_point_that_names_nothing_is_reported():
     ]
     loaded = registry.load(found=points)
     assert len(loaded.failures) == 4
+    assert any("'not a ! module'" in failure.reason for failure in loaded.failures)
     assert all(failure.reason.isprintable() for failure in loaded.failures)
     assert all(failure.plugin.name.isprintable() for failure in loaded.failures)
 
