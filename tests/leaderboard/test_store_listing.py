@@ -237,3 +237,9 @@ def test_a_single_run_s_folder_has_a_name_that_fits(tmp_path, monkeypatch, datas
 def test_a_place_that_fits_is_named_as_ever(store):
     cell = Cell(algorithm="td3_bc", dataset="0.5*a/b-v0+c-v1", seed=3)
     assert store.name(cell, "k") == "results/td3_bc/0.5%2Aa/b-v0+c-v1/default.seed3.k.json"
+
+
+def test_a_result_that_finds_no_place_is_an_error_and_no_silence(store, monkeypatch):
+    monkeypatch.setattr(store.files, "create", lambda name, content: False)
+    with pytest.raises(ZooError, match="cannot write"):
+        store.put(OTHER)

@@ -225,7 +225,8 @@ class Store:
         if unsent:
             write_atomically(self.unfinished(result.key) / PENDING, content)
         self.add(name, content, agent if unsent else None)
-        (self.unfinished(result.key) / PENDING).unlink(missing_ok=True)
+        if unsent:
+            (self.unfinished(result.key) / PENDING).unlink(missing_ok=True)
         return None if self.files.folder is None else self.files.folder / name
 
     def add(self, name: str, content: bytes, agent: Path | None = None) -> bool:
@@ -258,6 +259,10 @@ class Store:
             # Another runner may be quicker; over a failed record of its, ours still goes.
             if self.files.create(name, content):
                 break
+        else:
+            raise Unwritable(
+                f"cannot write {self.files.full(name)}: others write there all the time"
+            )
         # Not what was answered: a request that got no answer may have been carried out.
         written = self._holds(name, content)
         if written and agent is not None:
