@@ -45,6 +45,8 @@ CHANGES = {
     "torch's random state": lambda: torch.manual_seed(7),
     "numpy's random state": lambda: np.random.random(),
     "numpy's error state": lambda: np.seterr(all="raise"),
+    "torch's print options (precision)": lambda: torch.set_printoptions(precision=9),
+    "sys.stdin": lambda: setattr(sys, "stdin", io.StringIO()),
     "numpy's print options": lambda: np.set_printoptions(precision=2),
     "Python's random state": lambda: random.seed(0),
     "environment variables (ZOO_TEST_A)": lambda: os.environ.update(ZOO_TEST_A="1"),

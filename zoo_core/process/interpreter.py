@@ -162,6 +162,7 @@ PROBES = (
     *map(
         attribute,
         (
+            "sys.stdin",
             "sys.excepthook",
             "sys.unraisablehook",
             "sys.displayhook",

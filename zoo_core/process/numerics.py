@@ -183,6 +183,11 @@ PROBES = (
     Probe("numpy's random state", _numpy_state, _restore_numpy_state),
     Probe("numpy's error state", np.geterr, lambda value: np.seterr(**value)),
     Probe("numpy's error callback", np.geterrcall, np.seterrcall),
+    Probe(
+        "torch's print options",
+        lambda: dict(vars(torch._tensor_str.PRINT_OPTS)),
+        lambda options: vars(torch._tensor_str.PRINT_OPTS).update(options),
+    ),
     Probe("numpy's print options", np.get_printoptions, lambda v: np.set_printoptions(**v)),
 )
 """Probes of what decides numbers. Modes come first: the others' restoring makes tensors."""
