@@ -1,5 +1,6 @@
 """Real runs of rows with equal settings, and boards where a dataset is damaged."""
 
+import json
 import shutil
 import threading
 
@@ -116,3 +117,31 @@ def test_a_verification_makes_a_shared_run_once(world, settings):
         zoo_leaderboard.run(TRACK, algorithms=["steady"], settings=own, store=store)
     checked = verify(TRACK, store, sample=5, workers=1)
     assert [found.verdict for found in checked] == ["same"]
+
+
+def test_scores_follow_the_dataset_s_present_reference(world, home, tmp_path, monkeypatch):
+    own = tmp_path / "home"
+    shutil.copytree(home / "datasets", own / "datasets")
+    monkeypatch.setenv("ZOO_HOME", str(own))
+    store = Store(world / "runs")
+    assert zoo_leaderboard.run(TRACK, algorithms=["steady"], store=store).ok
+    path = own / "datasets" / BANDIT / "data" / "metadata.json"
+    metadata = json.loads(path.read_text())
+    path.write_text(json.dumps({**metadata, "ref_min_score": -10.0, "ref_max_score": 40.0}))
+    # A seed that is run after the change has the same scale as the one before.
+    assert zoo_leaderboard.run(TRACK, algorithms=["steady"], seeds=[1], store=store).ok
+    recorded = {result.cell.seed: result for result in store.load()[0]}
+    assert recorded[0].reference != recorded[1].reference
+    board = zoo_leaderboard.load(store, TRACK)
+    returns = [recorded[seed].evaluations[-1].mean_return for seed in (0, 1)]
+    expected = [100.0 * (value + 10.0) / 50.0 for value in returns]
+    assert board.rows[0].entry(BANDIT).scores == pytest.approx(expected)
+    assert board.references[BANDIT].max == 40.0
+    (note,) = board.notes
+    assert "1 with" in note
+    # Without reference scores the column is of returns, and in no aggregate.
+    del metadata["ref_min_score"]
+    path.write_text(json.dumps(metadata))
+    board = zoo_leaderboard.load(store, TRACK)
+    assert board.rows[0].entry(BANDIT).scores == pytest.approx(returns)
+    assert board.common == []
