@@ -464,6 +464,21 @@ def test_terminals_at_the_time_limit_are_suspected_to_be_done(lengths, suspected
     assert int(data.truncations.sum()) == sum(length >= limit for length in lengths)
 
 
+def test_episodes_that_end_at_seams_have_their_own_lengths(tmp_path):
+    """As `qlearning_dataset` gives: cut episodes lack their last transition and any flag."""
+    lengths = [199, 199, 60, 199]
+    arrays = ended(lengths, [False, False, True, False])
+    following = np.append(arrays["observations"][1:], arrays["observations"][:1], 0)
+    following[np.cumsum(lengths) - 1] += 1.0
+    path = saved(tmp_path / "q.npz", {**arrays, "next_observations": following})
+    done, data = imported(path)
+    assert done.log.lines() == ["2 " + done.log.lines()[0][2:]]
+    for terminals in (None, "done"):
+        _, data = imported(path, terminals=terminals)
+        assert data.lengths.tolist() == lengths
+        assert np.flatnonzero(data.terminations).tolist() == [457]
+
+
 def test_without_a_known_limit_the_most_common_length_counts():
     from zoo_leaderboard.datasets.importing.done_flags import suspicion, without_time_limits
     from zoo_leaderboard.datasets.importing.rows import rows_of

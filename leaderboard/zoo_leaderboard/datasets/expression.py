@@ -38,7 +38,8 @@ class Term:
 
     def keeps(self, episode: int) -> bool:
         """Whether this episode, counted from 0, belongs to the fraction."""
-        return int((episode + 1) * self.fraction) > int(episode * self.fraction)
+        share, whole = self.fraction.as_integer_ratio()
+        return (episode + 1) * share // whole > episode * share // whole
 
 
 @dataclass(frozen=True)

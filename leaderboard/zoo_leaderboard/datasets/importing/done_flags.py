@@ -26,7 +26,7 @@ def without_time_limits(rows: Rows, limit: int | None) -> Rows:
         limit: The environment's, in steps; None if it has none.
     """
     ends, lengths = _ends(rows)
-    at = _limit(lengths, limit)
+    at = _limit(lengths[rows.terminations[ends]], limit)
     terminations = rows.terminations & ~rows.truncations
     terminations[ends[lengths >= at]] = False
     return rows._replace(terminations=terminations)
@@ -35,24 +35,30 @@ def without_time_limits(rows: Rows, limit: int | None) -> Rows:
 def suspicion(rows: Rows, limit: int | None, name: str) -> str | None:
     """A line for the user if the terminations look like `done`, else None.
 
-    They do if every truncation is also a termination, or if no episode is truncated, several (or
-    all) terminate exactly at the limit, and none is longer.
+    They do if every truncation is also a termination, or if no episode is cut at the limit, several
+    (or all) terminate exactly there, and none later.
 
     Args:
         limit: The environment's, in steps; None if it has none.
         name: The file's own name of the terminations.
     """
-    ends, lengths = _ends(rows)
-    if not len(ends) or not rows.terminations[ends].all():
-        return None
     if rows.truncations.any():
+        if not (rows.terminations | ~rows.truncations).all():
+            return None
         return (
             f"every truncation is one of the {name} as well: if these are old Gym's 'done', import "
             "with --terminals-are done, as no value is bootstrapped there"
         )
+    ends, every = _ends(rows)
+    lengths = every[rows.terminations[ends]]
+    others = every[~rows.terminations[ends]]
+    if not len(lengths):
+        return None
     reached = _limit(lengths, limit)
     at_limit = int((lengths == reached).sum())
-    if lengths.max() > reached or at_limit < min(2, len(lengths)):
+    # Without its last transition, which `qlearning_dataset` leaves out, an episode is one shorter.
+    cut_at_limit = bool((others >= reached - 1).any())
+    if cut_at_limit or lengths.max() > reached or at_limit < min(2, len(lengths)):
         return None
     known = reached == limit
     if not known and (reached == 1 or at_limit < 2 or at_limit < len(lengths) / 10):

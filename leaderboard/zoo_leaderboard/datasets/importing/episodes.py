@@ -64,14 +64,23 @@ class Log:
         return [f"{count:,} {what}" for count, what in counts if count] + self.notes
 
 
+def with_seams(rows: Rows, log: Log) -> Rows:
+    """The rows, with an end where a successor, if the file has them, is not the next row."""
+    if rows.next_observations is None:
+        return rows
+    same = equal_rows(rows.next_observations[:-1], rows.observations[1:])
+    seams = np.append(~same, False) & ~rows.ends
+    log.seams = int(seams.sum())
+    return rows._replace(ends=rows.ends | seams)
+
+
 def cut(rows: Rows, log: Log) -> Episodes:
     """The episodes of rows; what follows the last end was cut by the end of the file.
 
-    With `next_observations`, an episode is also cut where a row's successor is not the next row.
-    Without them the last successor of an episode is not in the file. If it terminated, its last
-    observation is repeated, and nothing bootstraps from it. If it was cut, a value of the
-    successor would be needed: the last transition is dropped (as D4RL's `qlearning_dataset` and
-    d3rlpy do) and its observation becomes the final one.
+    Without `next_observations` the last successor of an episode is not in the file. If the episode
+    terminated, its last observation is repeated, and nothing bootstraps from it. If it was cut, a
+    value of the successor would be needed: the last transition is dropped (as D4RL's
+    `qlearning_dataset` and d3rlpy do) and its observation becomes the final one.
 
     Raises:
         ZooError: no episode ends anywhere, so that they cannot be told apart; no transition is
@@ -79,11 +88,7 @@ def cut(rows: Rows, log: Log) -> Episodes:
     """
     ends = rows.ends.copy()
     following = rows.next_observations
-    if following is not None:
-        seams = np.append(~equal_rows(following[:-1], rows.observations[1:]), False) & ~ends
-        log.seams = int(seams.sum())
-        ends |= seams
-    elif not ends.any():
+    if following is None and not ends.any():
         raise ZooError(
             "no transition of the file ends an episode, and it has no next_observations to find "
             "ends by; add timeouts, true in the last row of each episode"

@@ -26,7 +26,7 @@ from zoo_leaderboard.datasets.importing.done_flags import (
     without_time_limits,
 )
 from zoo_leaderboard.datasets.importing.entries import DAMAGE
-from zoo_leaderboard.datasets.importing.episodes import Episodes, Log, cut
+from zoo_leaderboard.datasets.importing.episodes import Episodes, Log, cut, with_seams
 from zoo_leaderboard.datasets.importing.naming import listed
 from zoo_leaderboard.datasets.importing.observations import arranged
 from zoo_leaderboard.datasets.importing.plant import ActionBounds, placeholder
@@ -101,7 +101,7 @@ def import_file(
         rows, log = _read(file, layout, subset)
         env, spec = _target(environment, kwargs, bounds, rows, log)
         try:
-            rows = _with_true_terminations(rows, log, env, terminals)
+            rows = _with_true_terminations(with_seams(rows, log), log, env, terminals)
             transitions = _checked(cut(rows, log), log, env, id)
             reading = _reading(id, env, transitions)
             log.notes += reading.notes
