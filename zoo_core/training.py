@@ -22,7 +22,7 @@ from zoo_core.data import OfflineData
 from zoo_core.drawing import reported
 from zoo_core.engines import ENGINES
 from zoo_core.engines.base import EngineTerm, EngineUpdate, Tapes, objective
-from zoo_core.errors import BadCheckpoint, Diverged, UnknownName, ZooError
+from zoo_core.errors import BadCheckpoint, Diverged, UnknownName, ZooError, ZooWarning
 from zoo_core.noise import CountingNoise, GeneratorNoise, Stream, stream_seed
 from zoo_core.recipe import Recipe
 from zoo_core.schedules import value_at
@@ -119,7 +119,7 @@ class Trainer:
             agent.fit_scaling(data)
             agent.to(self.device)
         for line in out_of_scale(agents[0], data):
-            warnings.warn(line, stacklevel=2)
+            warnings.warn(line, ZooWarning, stacklevel=2)
         self._q_bound = Q_BOUND * max(1.0, agents[0].largest_reward(data))
         self.engine_name = name
         self.engine = ENGINES[name](agents)

@@ -5,6 +5,7 @@ import warnings
 import pytest
 
 from zoo_core import Agent, ZooError, resolve
+from zoo_core.errors import ZooWarning
 from zoo_core.testing import toy_data
 from zoo_core.training import Trainer
 from zoo_core.units import out_of_scale
@@ -47,7 +48,7 @@ def test_rewards_in_other_units_get_a_line_where_a_critic_learns_from_them(unit)
 def test_a_trainer_warns():
     data = toy_data()
     data.observations[:] *= 1e-7
-    with pytest.warns(UserWarning, match="observations vary by at most"):
+    with pytest.warns(ZooWarning, match="observations vary by at most"):
         Trainer(resolve("td3_bc", [*SMALL, "normalize_observations=false"]), data)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
