@@ -500,7 +500,7 @@ def _resumed(run: _Run) -> Trainer | None:
         )
     except (BadCheckpoint, ValidationError, OSError) as error:
         # A damaged checkpoint costs time and not the run: it is kept aside for whoever asks.
-        print(f"starting anew: {error}", flush=True)
+        print(f"starting from scratch: {error}", flush=True)
         os.replace(checkpoint, checkpoint.with_name(f"{CHECKPOINT}.damaged"))
         return None
     run.evaluations = [e for e in saved.evaluations if e.step <= trainer.step]
