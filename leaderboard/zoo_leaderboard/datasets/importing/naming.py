@@ -1,8 +1,7 @@
-"""The names that libraries give to the arrays of a log, and how a file's own are matched to ours.
+"""The names that libraries give to the arrays of a log, matched to ours.
 
-| ours | D4RL | Gymnasium, Minari | stable-baselines | imitation | tianshou | RLDS |
-| observations | observations | observations | obs, observations | obs | obs | observation |
-| terminations | terminals | terminations | dones | dones | terminated | is_terminal |
+D4RL writes `observations` and `terminals`, Gymnasium and Minari `terminations`, imitation `obs` and
+`acts`, stable-baselines3 `dones`, tianshou `terminated` and `obs_next`, RLDS `is_terminal`.
 """
 
 from __future__ import annotations
