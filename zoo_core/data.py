@@ -81,6 +81,11 @@ class OfflineData:
                 f"dataset '{self.name}': {list(self.observations.shape)} observations; "
                 f"{n} transitions in {episodes} episodes need [{n + episodes}, O]"
             )
+        if any(not -episodes <= end < episodes for end in self.ends):
+            raise ZooError(
+                f"dataset '{self.name}': ends {list(self.ends)} of {episodes} episodes; they are "
+                "indices of episodes"
+            )
         for label, column in self.columns.items():
             if column.dim() < 1 or len(column) != n + episodes:
                 raise ZooError(

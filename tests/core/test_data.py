@@ -100,6 +100,7 @@ def test_the_digest_depends_on_every_number():
         ({"observations": torch.zeros(9)}, "observations"),
         ({"lengths": torch.tensor([1, 2])}, "lengths do not add up"),
         ({"lengths": torch.tensor([39, 0])}, "lengths do not add up"),
+        ({"ends": (2, 6)}, r"ends \[2, 6\] of 6 episodes"),
         ({"actions": torch.zeros(39)}, r"actions \[39\], not \[39, A\]"),
         ({"actions": torch.zeros(39, 0)}, r"actions \[39, 0\]"),
         ({"columns": {"value": torch.zeros(39)}}, "column 'value' .39. needs 45 rows"),
