@@ -141,6 +141,7 @@ def test_metadata_of_any_json_are_taken_or_refused_in_a_line(fields: dict[str, A
     assert len(problem) <= 200
 
 
+@settings(max_examples=30)
 @given(JSON)
 def test_metadata_that_are_no_object_are_refused_in_a_line(value: Any) -> None:
     with pytest.raises(ZooError):

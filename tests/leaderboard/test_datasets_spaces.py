@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from gymnasium.spaces.utils import flatten
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from zoo_core.errors import ZooError
@@ -67,6 +67,7 @@ def boxes(draw: st.DrawFn) -> spaces.Box:
     return spaces.Box(bounds[:, 0], bounds[:, 1], dtype=dtype)
 
 
+@settings(max_examples=50)
 @given(boxes(), st.lists(st.floats(-1.5, 1.5, width=32), min_size=1, max_size=8))
 def test_an_action_that_is_sent_is_in_its_space(space: spaces.Box, units: list[float]) -> None:
     scaling = ActionScaling.of("x", space)
@@ -75,6 +76,7 @@ def test_an_action_that_is_sent_is_in_its_space(space: spaces.Box, units: list[f
         assert space.contains(raw), (space, unit)
 
 
+@settings(max_examples=50)
 @given(boxes())
 def test_one_is_the_bound_itself_and_the_bound_is_one(space: spaces.Box) -> None:
     scaling = ActionScaling.of("x", space)
@@ -85,6 +87,7 @@ def test_one_is_the_bound_itself_and_the_bound_is_one(space: spaces.Box) -> None
     np.testing.assert_array_equal(scaling.to_unit(space.low).astype(np.float32), -one)
 
 
+@settings(max_examples=50)
 @given(boxes(), st.lists(st.floats(-1, 1), min_size=2, max_size=8))
 def test_scaling_goes_there_and_back_in_order(space: spaces.Box, units: list[float]) -> None:
     scaling = ActionScaling.of("x", space)

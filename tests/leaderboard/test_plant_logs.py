@@ -198,7 +198,7 @@ def test_an_interrupted_run_equals_an_uninterrupted_one(
         assert torch.equal(cut.agent.state_dict()[name], tensor)
 
 
-@pytest.mark.parametrize("format", ["torchscript", "onnx"])
+@pytest.mark.parametrize("format", ["torchscript", pytest.param("onnx", marks=pytest.mark.slow)])
 def test_its_policy_is_exported_within_the_bounds(plant: Path, format: exporting.Format) -> None:
     if format == "onnx":
         pytest.importorskip("onnxscript")
