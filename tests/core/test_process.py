@@ -111,6 +111,14 @@ def test_a_replaced_function_is_named_and_put_back(name):
     assert (attribute in vars(owner)) == own
 
 
+def test_what_torch_wraps_for_its_compiler_stays(monkeypatch):
+    wrapped = torch._disable_dynamo(torch.nn.init.zeros_)
+    with functions_unchanged() as replaced:
+        monkeypatch.setattr(torch.nn.init, "zeros_", wrapped)
+    assert replaced == []
+    assert torch.nn.init.zeros_ is wrapped
+
+
 def test_what_changes_nothing_is_said_to_change_nothing():
     assert guarded(lambda: 5, 60.0).changes == ()
     assert guarded(lambda: 5).value == 5

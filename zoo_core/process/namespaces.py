@@ -59,12 +59,19 @@ def _replaced(
             continue
         for name, value in members.items():
             function = callable(value) or isinstance(value, staticmethod | classmethod | property)
-            if function and now.get(name) is not value:
+            present = now.get(name)
+            if function and present is not value and not _of_the_compiler(present, value):
                 yield space, name, value
         bases = getattr(_namespaces()[space], "__mro__", ())[1:]
         for name in now.keys() - members.keys():
             if any(name in vars(base) for base in bases):
                 yield space, name, _NONE
+
+
+def _of_the_compiler(new: Any, old: Any) -> bool:
+    """Whether torch's compiler wrapped a function, as it does to some when it is imported."""
+    module = getattr(new, "__globals__", {}).get("__name__")
+    return getattr(new, "__wrapped__", None) is old and module == "torch._compile"
 
 
 def _restore(before: dict[str, Members]) -> None:
