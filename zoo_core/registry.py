@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import functools
-import itertools
 import os
 import time
 import traceback
@@ -26,9 +25,9 @@ import click
 import pluggy
 
 from zoo_core import hookspecs
-from zoo_core.config import Config
 from zoo_core.errors import UnknownName
 from zoo_core.loaded import note_modules
+from zoo_core.offers import Offer, take
 from zoo_core.process import TimeUp, functions_unchanged, guarded, seconds_allowed
 from zoo_core.specs import AlgorithmSpec, CriticSpec, LossSpec, SamplerSpec
 from zoo_core.text import printable
@@ -39,8 +38,6 @@ ONLY_VARIABLE = "ZOO_PLUGINS"
 DISABLE_VARIABLE = "ZOO_DISABLE_PLUGINS"
 REASON_LENGTH = 200
 """Characters of a failure's reason, which is one line; the rest is in its traceback."""
-OFFERS = 10_000
-"""Maximum number of things that a hook gives: more is a generator that never ends."""
 CORE_COMMANDS = frozenset({"plugins", "show", "check"})
 """Commands of `zoo_core.cli`, whose names no plugin can take."""
 OWN_DISTRIBUTIONS = frozenset(
@@ -190,14 +187,14 @@ class Registry:
         plugin = replace(plugin, hooks=tuple(sorted(hooks)))
         self.plugins.append(plugin)
         for hook, gives in hooks.items():
-            offers: list[_Offer] = []
-            if self._guarded(partial(_take, hook, gives, offers), plugin, f"{hook}()", clock):
+            offers: list[Offer] = []
+            if self._guarded(partial(take, hook, gives, offers), plugin, f"{hook}()", clock):
                 for offer in offers:
                     self._accept(offer, plugin)
             elif clock.over:
                 return
 
-    def _accept(self, offer: _Offer, plugin: Plugin) -> None:
+    def _accept(self, offer: Offer, plugin: Plugin) -> None:
         if offer.problem:
             self._refuse(plugin, offer.problem)
             return
@@ -260,58 +257,12 @@ class _Clock:
         return max(self.limit - (time.monotonic() - self._began), 1e-3)
 
 
-@dataclass(frozen=True)
-class _Offer:
-    """One thing that a hook gave, or why it is refused."""
-
-    kind: str
-    name: str = ""
-    spec: Any = None
-    problem: str = ""
-
-
-def _take(hook: str, gives: Callable[..., Any], offers: list[_Offer]) -> None:
-    for spec in itertools.islice(gives(), OFFERS):
-        offers.append(_offer(hook, spec))
-    if len(offers) == OFFERS:
-        raise ValueError(f"gives {OFFERS} things or more")
-
-
-def _offer(hook: str, spec: Any) -> _Offer:
-    kind, expected = HOOKS[hook]
-    if not isinstance(spec, expected):
-        problem = f"{hook}() gave a {type(spec).__name__}, not a {expected.__name__}"
-        return _Offer(kind, problem=problem)
-    name: Any = spec.name
-    if not isinstance(name, str) or not name:
-        return _Offer(kind, problem=f"{hook}() gave a {kind} without a name")
-    if not name.isprintable() or set(name) & set(" /\\="):
-        problem = f"{hook}() gave a {kind} with the name {name!r}, which is not one printable word"
-        return _Offer(kind, problem=problem)
-    reserved = {"weight", "name"} & set(getattr(spec, "config", Config).model_fields)
-    if kind == "loss" and reserved:
-        problem = f"the loss '{name}' has a setting '{min(reserved)}', which every term has"
-        return _Offer(kind, problem=problem)
-    return _Offer(kind, name, spec)
-
-
 def _described(error: BaseException | None) -> tuple[str, str]:
     """What was raised, in one line, and its traceback."""
     assert error is not None
     detail = str(error).strip().split("\n")[0]
     text = "".join(traceback.format_exception(error)).rstrip()
     return f"raised {type(error).__name__}" + (f": {detail}" if detail else ""), text
-
-
-HOOKS: dict[str, tuple[str, Any]] = {
-    "zoo_samplers": ("sampler", SamplerSpec),
-    "zoo_critics": ("critic", CriticSpec),
-    "zoo_losses": ("loss", LossSpec),
-    "zoo_algorithms": ("algorithm", AlgorithmSpec),
-    "zoo_trackers": ("tracker", TrackerSpec),
-    "zoo_commands": ("command", click.Command),
-}
-"""Each hook's kind of thing and the type that it must give."""
 
 
 def load(
