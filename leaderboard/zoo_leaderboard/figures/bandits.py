@@ -10,10 +10,12 @@ from torch import Tensor
 import zoo_core
 
 
-def bandit(actions: Tensor, rewards: Tensor) -> zoo_core.OfflineData:
+def bandit(
+    actions: Tensor, rewards: Tensor, kind: type[zoo_core.OfflineData] = zoo_core.OfflineData
+) -> zoo_core.OfflineData:
     """Actions [N, A] and rewards [N] of one observation, as episodes of one step."""
     ended = torch.ones(len(actions), dtype=torch.bool)
-    return zoo_core.OfflineData(
+    return kind(
         torch.zeros(2 * len(actions), 1),
         actions,
         rewards,

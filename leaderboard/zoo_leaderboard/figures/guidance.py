@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 import zoo_core
 from zoo_core.testing.densities import DENSITIES, Density
@@ -44,6 +45,14 @@ SETTINGS = (
 )
 
 
+class Stretched(zoo_core.OfflineData):
+    """Points beyond [-1, 1] as actions, which a diffusion that clips nothing can learn."""
+
+    @override
+    def check_values(self) -> None:
+        """Accept actions of any size."""
+
+
 def draw(seed: int) -> Any:
     """The figure."""
     import matplotlib.pyplot as plt
@@ -75,7 +84,7 @@ def draw(seed: int) -> Any:
 
 def cloned(points: Tensor, seed: int) -> dict[str, Tensor]:
     """The parameters of a diffusion of the points, which every beta shares."""
-    logged = bandit(STRETCH * points, torch.zeros(len(points)))
+    logged = bandit(STRETCH * points, torch.zeros(len(points)), Stretched)
     stages = (f"clone.steps={CLONE}", "train.steps=1", "guide.steps=1", "samples=1")
     agent = trained("qgpo", logged, seed, *SETTINGS, *stages)
     return {name: value.clone() for name, value in agent.part("sampler.prior").state_dict().items()}
@@ -89,7 +98,7 @@ def guided(
     shares = ("behaviour_share=1e-6", f"critic_share={STEPS[0] / steps}", f"steps={steps}")
     betas = (f"beta={beta}", f"q_beta={beta}")
     recipe = zoo_core.resolve("qgpo", [*SETTINGS, *shares, *betas])
-    logged = bandit(STRETCH * points, density.energy(points))
+    logged = bandit(STRETCH * points, density.energy(points), Stretched)
     trainer = zoo_core.Trainer(recipe, logged, seeds=(seed,)).run(until=1)
     trainer.engine.agents[0].part("sampler.prior").load_state_dict(prior)
     sampler: Any = trainer.run().agent().part("sampler")
