@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from zoo_core.config import RewardRule
+from zoo_core.episodes import merged, tensors_of
 from zoo_core.errors import ZooError, ZooWarning
-from zoo_core.precision import Changes
 
 LARGEST = 1e18
 """Magnitude from which on float32 cannot hold a number's square with room to spare."""
@@ -87,25 +87,22 @@ class OfflineData:
                 "indices of episodes"
             )
         for label, column in self.columns.items():
-            if column.dim() < 1 or len(column) != n + episodes:
+            if len(column) != n + episodes:
                 raise ZooError(
                     f"dataset '{self.name}': column '{label}' {list(column.shape)} needs "
                     f"{n + episodes} rows, one for each observation"
                 )
 
     def _check_types(self) -> None:
-        """Refuses what is no tensor on the CPU of a type that fits."""
+        """Refuses what is no plain tensor on the CPU of a type that fits."""
         for label, kind in _KINDS.items():
             tensor = getattr(self, label)
-            if not isinstance(tensor, Tensor):
-                raise ZooError(
-                    f"dataset '{self.name}': {label} is a {type(tensor).__name__}, not a tensor "
-                    "(torch.as_tensor makes one)"
-                )
-            if tensor.device.type != "cpu":
-                raise ZooError(f"dataset '{self.name}': {label} is on {tensor.device}, not the CPU")
-            if not _is(tensor, kind):
-                raise ZooError(f"dataset '{self.name}': {label} is {tensor.dtype}, not {kind}")
+            _check_tensor(tensor, f"dataset '{self.name}': {label}")
+            if tensor.dtype not in kind:
+                names = ", ".join(str(dtype).removeprefix("torch.") for dtype in kind)
+                raise ZooError(f"dataset '{self.name}': {label} is {tensor.dtype}, not {names}")
+        for label, column in self.columns.items():
+            _check_tensor(column, f"dataset '{self.name}': column '{label}'")
 
     def __len__(self) -> int:
         """The number of transitions N."""
@@ -171,7 +168,7 @@ class OfflineData:
         return total.index_add_(0, self._episodes(), self.rewards.double())
 
     def check_values(self) -> None:
-        """Reads everything once.
+        """Reads everything once, prepared columns too.
 
         Raises:
             ZooError: NaN, infinite numbers or numbers too large for float32, actions outside
@@ -188,10 +185,17 @@ class OfflineData:
             low, high = (float(extreme) for extreme in tensor.aminmax())
             if -bound <= low and high <= bound:
                 continue
-            within = (tensor.abs() <= bound).all(1)
-            row = int((~within).nonzero()[0])
-            value = float(tensor[row][~(tensor[row].abs() <= bound)][0])
+            # In float64, since in float32 the bound itself is rounded.
+            beyond = ~(tensor.double().abs() <= bound)
+            row = int(beyond.any(1).nonzero()[0])
+            value = float(tensor[row][beyond[row]][0])
             raise ZooError(f"dataset '{self.name}': {_problem(label, row, value)}")
+        for label, column in self.columns.items():
+            if not bool(column.isfinite().all()):
+                row = int((~column.isfinite()).reshape(len(column), -1).any(1).nonzero()[0])
+                raise ZooError(
+                    f"dataset '{self.name}': column '{label}' has NaN or infinity at row {row}"
+                )
         inside = torch.ones(len(self), dtype=torch.bool)
         inside[self.starts[1:] - 1] = False
         for label in ("terminations", "truncations"):
@@ -220,7 +224,7 @@ class OfflineData:
         if not listed:
             raise ZooError(f"dataset '{name}' is empty: it has no episode")
         tensors = [
-            _episode(each, f"dataset '{name}', episode {i}") for i, each in enumerate(listed)
+            tensors_of(each, f"dataset '{name}', episode {i}") for i, each in enumerate(listed)
         ]
 
         for key in ("observations", "actions"):
@@ -233,7 +237,7 @@ class OfflineData:
                 )
 
         for key in ("observations", "rewards"):
-            for note in _merged(key, [episode[key] for episode in tensors], name):
+            for note in merged(key, [episode[key] for episode in tensors], name):
                 warnings.warn(note, ZooWarning, stacklevel=2)
 
         def joined(key: str, dtype: torch.dtype) -> Tensor:
@@ -250,29 +254,31 @@ class OfflineData:
         )
 
 
+_FLOATS = (torch.float32, torch.float64, torch.float16)
 _KINDS = {
-    "observations": "floating point",
-    "actions": "floating point",
-    "rewards": "floating point",
-    "terminations": "bool",
-    "truncations": "bool",
-    "lengths": "int64",
+    "observations": _FLOATS,
+    "actions": _FLOATS,
+    "rewards": _FLOATS,
+    "terminations": (torch.bool,),
+    "truncations": (torch.bool,),
+    "lengths": (torch.int64,),
 }
-"""The type of each array of `OfflineData`."""
-_EPISODE = {
-    "observations": (1, 2),
-    "actions": (0, 2),
-    "rewards": (0, 1),
-    "terminations": (0, 1),
-    "truncations": (0, 1),
-}
-"""Rows beyond an episode's T transitions, and dimensions, of each of its arrays."""
+"""The types that each array of `OfflineData` may have."""
 
 
-def _is(tensor: Tensor, kind: str) -> bool:
-    if kind == "floating point":
-        return tensor.is_floating_point()
-    return tensor.dtype == (torch.bool if kind == "bool" else torch.int64)
+def _check_tensor(tensor: object, what: str) -> None:
+    """Refuses anything but a dense tensor on the CPU with rows and without gradients."""
+    if not isinstance(tensor, Tensor):
+        kind = type(tensor).__name__
+        raise ZooError(f"{what} is a {kind}, not a tensor (torch.as_tensor makes one)")
+    if tensor.device.type != "cpu":
+        raise ZooError(f"{what} is on {tensor.device}, not the CPU")
+    if tensor.layout != torch.strided:
+        raise ZooError(f"{what} is sparse; use its to_dense()")
+    if tensor.requires_grad:
+        raise ZooError(f"{what} requires a gradient; use its detach()")
+    if tensor.dim() == 0:
+        raise ZooError(f"{what} is one number, not rows")
 
 
 def _problem(label: str, row: int, value: float) -> str:
@@ -282,39 +288,6 @@ def _problem(label: str, row: int, value: float) -> str:
     if label == "actions":
         return f"actions leave [-1, 1] at row {row} ({value:g}); scale them first"
     return f"{label} has {value:g} at row {row}, which is too large for float32 to train on"
-
-
-def _episode(episode: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
-    """An episode's tensors, whose shapes fit together.
-
-    Args:
-        episode: Tensors by name.
-        where: What messages call it.
-    """
-    missing = [key for key in _EPISODE if key not in episode]
-    if missing:
-        raise ZooError(
-            f"{where}: no {missing[0]} (it has {', '.join(map(str, episode)) or 'none'})"
-        )
-    tensors = {key: torch.as_tensor(episode[key]) for key in _EPISODE}
-    steps = len(tensors["actions"]) if tensors["actions"].dim() else 0
-    if steps == 0:
-        raise ZooError(f"{where}: it has no transition")
-    for key, (more, dims) in _EPISODE.items():
-        shape = tensors[key].shape
-        if len(shape) != dims or shape[0] != steps + more:
-            sizes = [str(steps + more), key[0].upper()][:dims]
-            raise ZooError(f"{where}: {key} {list(shape)}, not [{', '.join(sizes)}]")
-    return tensors
-
-
-def _merged(key: str, parts: Iterable[Tensor], name: str) -> list[str]:
-    """Lines on what float32 loses of an array."""
-    changes = Changes(key.removesuffix("s"))
-    for part in parts:
-        if part.dtype in {torch.float64, torch.int32, torch.int64}:
-            changes.add(part.detach().cpu().reshape(len(part), -1).numpy())
-    return changes.notes(name)
 
 
 class Affine(NamedTuple):

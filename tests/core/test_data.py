@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -108,6 +109,12 @@ def test_the_digest_depends_on_every_number():
         ({"terminations": torch.zeros(39)}, "terminations is torch.float32, not bool"),
         ({"lengths": torch.full((6,), 6.5)}, "lengths is torch.float32, not int64"),
         ({"actions": torch.zeros(39, 2).numpy()}, "actions is a ndarray, not a tensor"),
+        ({"columns": {"value": torch.zeros(45).numpy()}}, "column 'value' is a ndarray"),
+        ({"actions": torch.zeros(())}, "actions is one number"),
+        ({"lengths": torch.tensor(39)}, "lengths is one number"),
+        ({"observations": torch.zeros(45, 3).bfloat16()}, "observations is torch.bfloat16"),
+        ({"rewards": torch.zeros(39).to_sparse()}, "rewards is sparse"),
+        ({"rewards": torch.zeros(39, requires_grad=True)}, "rewards requires a gradient"),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(changes, message):
@@ -127,6 +134,12 @@ def test_shapes_that_do_not_fit_are_refused(changes, message):
         ({"actions": torch.zeros(0, 2)}, "episode 1: it has no transition"),
         ({"observations": torch.zeros(4, 5)}, "episode 1: observations of 5 dimensions"),
         ({"actions": torch.zeros(3, 1)}, "episode 1: actions of 1 dimensions"),
+        ({"rewards": np.array(["1", "2", "3"])}, "episode 1: rewards is <U1, not real numbers"),
+        ({"rewards": np.array([1.0, None, 2.0])}, "episode 1: rewards is object"),
+        ({"rewards": np.ones(3) * 1j}, "episode 1: rewards is complex128"),
+        ({"actions": [[0.0, 1.0], [0.0], [1.0, 0.0]]}, "episode 1: actions has rows of different"),
+        ({"terminations": np.full(3, np.nan)}, "episode 1: terminations has nan, not 0 or 1"),
+        ({"truncations": [0, 0, 2]}, "episode 1: truncations has 2, not 0 or 1"),
     ],
 )
 def test_an_episode_that_does_not_fit_is_named(changes, message):
@@ -135,6 +148,20 @@ def test_an_episode_that_does_not_fit_is_named(changes, message):
     episodes[1] = {key: value for key, value in episodes[1].items() if value is not None}
     with pytest.raises(ZooError, match=message):
         OfflineData.from_episodes(episodes, name="mine")
+
+
+def test_arrays_of_any_byte_order_strides_and_type_are_read():
+    rewards = np.array([1.0, 2.0, 3.0])
+    expected = torch.tensor([1.0, 2.0, 3.0])
+    tensor = torch.tensor(rewards, requires_grad=True)
+    for own in (rewards.astype(">f8"), rewards[::-1][::-1], np.longdouble(rewards), [1, 2, 3]):
+        episode = {**episodes_of([3])[0], "rewards": own}
+        assert torch.equal(OfflineData.from_episodes([episode]).rewards, expected)
+    episode = {**episodes_of([3])[0], "rewards": tensor, "terminations": [0.0, 0.0, 1.0]}
+    data = OfflineData.from_episodes([episode])
+    assert torch.equal(data.rewards, expected)
+    assert data.terminations.tolist() == [False, False, True]
+    assert len(data.digest) == 16
 
 
 def test_no_data_is_refused():
@@ -151,6 +178,7 @@ def test_no_data_is_refused():
         ("observations", float("nan"), "observations has NaN or infinity at row 5"),
         ("rewards", float("inf"), "rewards has NaN or infinity at row 5"),
         ("actions", float("nan"), "actions has NaN or infinity at row 5"),
+        ("actions", 1.00001, r"actions leave \[-1, 1\] at row 5 \(1.00001\)"),
         ("actions", 1.2, r"actions leave \[-1, 1\] at row 5 \(1.2\)"),
         ("actions", -1.2, r"actions leave \[-1, 1\] at row 5"),
         ("observations", -3e38, r"observations has -3e\+38 at row 5, which is too large"),
@@ -164,6 +192,14 @@ def test_bad_values_are_found(name, value, message):
     data.check_values()
     getattr(data, name)[5] = value
     with pytest.raises(ZooError, match=message):
+        data.check_values()
+
+
+def test_a_bad_number_in_a_column_is_found():
+    column = torch.zeros(45, 2)
+    column[7, 1] = float("nan")
+    data = dataclasses.replace(toy_data(), columns={"value": column})
+    with pytest.raises(ZooError, match="column 'value' has NaN or infinity at row 7"):
         data.check_values()
 
 
