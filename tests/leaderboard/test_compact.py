@@ -75,6 +75,41 @@ def test_names_of_datasets_are_as_short_as_they_can_be():
     assert short_names([]) == {}
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        [{"critic.hidden": 64, "steps": n} for n in (20, 20.0, 30, 3000)],
+        [{"critic.hidden": n, "network.layers": 2, "steps": 1000} for n in (64, 128, 256)],
+        [{"sampler.hidden": 64, "z.long_path_of_a_setting": n, "zz": 0} for n in range(3)],
+    ],
+)
+def test_rows_of_one_algorithm_are_told_apart(tmp_path, settings, width):
+    results = [
+        synthetic("td3_bc", "a/x-v0", 0, (0.0, 50.0 + n), settings=own)
+        for n, own in enumerate(settings)
+    ]
+    found = board(tmp_path, ["a/x-v0"], results)
+    lines = compact(found, width).splitlines()
+    labels = [line.rsplit("  ", 2)[0][3:].strip() for line in lines if "td3_bc" in line]
+    assert len(set(labels)) == len(labels) == len(settings)
+    assert max(map(len, lines)) <= width
+
+
+def test_wide_screens_have_whole_labels(tmp_path):
+    settings = {"critic.hidden": 64, "sampler.hidden": 64, "steps": 3000}
+    results = [synthetic("td3_bc", "a/x-v0", 0, settings=settings)]
+    label = "td3_bc (critic.hidden=64, sampler.hidden=64, steps=3000)"
+    assert label in compact(board(tmp_path, ["a/x-v0"], results), 120)
+
+
+def test_datasets_of_the_track_that_were_not_run_are_named(tmp_path):
+    found = board(tmp_path, ["a/x-v0", "a/y-v0"], [synthetic("bc", "a/x-v0", 0)])
+    assert "not run of this track: a/y-v0" in compact(found, 120)
+    empty = board(tmp_path / "empty", ["a/x-v0"], [])
+    assert "not run of this track" not in compact(empty, 120)
+
+
 def test_hostile_texts_are_one_printable_line_each(tmp_path):
     harm = "\x1b[2J\nx\u202e"
     results = [synthetic(harm, "a-v0", 0), synthetic("bc", "a-v0", 0, failure=harm)]

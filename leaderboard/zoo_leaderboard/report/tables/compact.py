@@ -8,13 +8,15 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 
 from zoo_core.text import printable
 from zoo_leaderboard.board.board import AGGREGATE, Board
 from zoo_leaderboard.board.rows import Entry, Row
+from zoo_leaderboard.causes import named
 from zoo_leaderboard.report.markup import short
-from zoo_leaderboard.report.tables.sections import interval_text, row_text
+from zoo_leaderboard.report.tables.labels import cut, short_labels
+from zoo_leaderboard.report.tables.sections import interval_text
 from zoo_leaderboard.stats import mean
 
 WIDTH, HEIGHT = 80, 25
@@ -41,20 +43,20 @@ def compact(board: Board, width: int = WIDTH, height: int = HEIGHT) -> str:
     below = _reasons(board, width)
     ends = 1 + len(below) + 1
     # The lines about datasets are only known when the columns are, so their room is kept.
-    room = max(height - ends - 7, 3)
+    room = max(height - ends - 9, 3)
     rows = board.rows[:room]
-    fixed = [_places(board, rows), _labels(rows, width // 4), _means(board, rows)]
-    missing = _missing(board, rows)
-    left = width - sum(map(_width_with_gap, [*fixed, *missing]))
-    columns, legend = _datasets(board, rows, left)
-    lines = [_cut(_title(board), width), *_grid([*fixed, *columns, *missing])]
+    places, means, missing = _places(board, rows), _means(board, rows), _missing(board, rows)
+    others = width - sum(map(_width_with_gap, [places, means, *missing]))
+    columns, legend = _datasets(board, rows, others - _width_with_gap(_labels(rows, width // 4)))
+    labels = _labels(rows, max(width // 4, others - sum(map(_width_with_gap, columns))))
+    lines = [cut(_title(board), width), *_grid([places, labels, means, *columns, *missing])]
     if not rows:
         lines.append("no run yet: 'zoo leaderboard run' makes some")
     hidden = len(board.rows) - len(rows)
     lines += [f"... and {hidden} more rows"] if hidden else []
     lines += _wrapped(legend, width, 3)
-    lines += _wrapped(_reading(board), width, 3)
-    return "\n".join([*lines, *below, _cut(_MORE, width)]) + "\n"
+    lines += _wrapped(_reading(board), width, 4)
+    return "\n".join([*lines, *below, cut(_MORE, width)]) + "\n"
 
 
 _MORE = "whole table: --full, or --format csv|json|latex|markdown with --out FILE"
@@ -72,7 +74,7 @@ def _places(board: Board, rows: Sequence[Row]) -> Column:
 
 
 def _labels(rows: Sequence[Row], longest: int) -> Column:
-    return ["algorithm", *(_cut(row_text(row), longest) for row in rows)]
+    return ["algorithm", *short_labels(rows, longest)]
 
 
 def _means(board: Board, rows: Sequence[Row]) -> Column:
@@ -168,14 +170,17 @@ def _reading(board: Board) -> str:
     if board.common:
         covered, total = len(board.common), len(board.datasets)
         number = "all" if covered == total else f"{covered} of"
-        said = f"mean over {number} {total} datasets, which every row with a result has finished"
+        datasets = f"{number} {total} datasets" if total > 1 else "the dataset"
+        said = f"mean over {datasets}, which every row with a result has finished"
     else:
         said = "no mean: no dataset with reference scores has been finished by every row"
     raw = [d for d in board.datasets if d in board.references and board.references[d] is None]
     if raw:
         said += f"; raw returns of {', '.join(short_names(board.datasets)[d] for d in raw)}"
     said += f"; {BEST} highest mean, and those not significantly lower (Welch's test, 5 %)"
-    return "; ".join([said, *board.notes])
+    unused = [d for d in board.track.dataset_ids() if d not in board.datasets]
+    notes = [f"not run of this track: {named(unused)}"] if board.datasets and unused else []
+    return "; ".join([said, *board.notes, *notes])
 
 
 def _reasons(board: Board, width: int) -> list[str]:
@@ -186,20 +191,16 @@ def _reasons(board: Board, width: int) -> list[str]:
     if len(counts) > MOST_REASONS:
         lines.append(f"... and {len(counts) - MOST_REASONS} more reasons of failures")
     if board.damaged:
-        more = f", and {len(board.damaged) - 1} more" if len(board.damaged) > 1 else ""
-        lines.append(f"{board.damaged[0]}{more}")
-    return [_cut(line, width) for line in lines]
+        more = f" {len(board.damaged)} x, such as" if len(board.damaged) > 1 else ""
+        first = board.damaged[0]
+        lines.append(f"damaged{more}: {first.reason}: {first.place}")
+    return [cut(line, width) for line in lines]
 
 
 def _wrapped(text: str, width: int, most: int) -> list[str]:
     return textwrap.wrap(
         printable(text), width, max_lines=most, placeholder=" ...", break_on_hyphens=False
     )
-
-
-def _cut(text: str, width: int) -> str:
-    text = printable(text)
-    return text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip() + "…"
 
 
 def _width_with_gap(column: Column) -> int:
