@@ -13,7 +13,7 @@ from zoo_core import Diverged, Trainer, ZooError
 from zoo_leaderboard.datasets import Dataset, find
 from zoo_leaderboard.planning import single
 from zoo_leaderboard.result import Result
-from zoo_leaderboard.running import execution
+from zoo_leaderboard.running import execution, run, stretches
 from zoo_leaderboard.store.lock import locked
 from zoo_leaderboard.track import load_track
 
@@ -63,8 +63,8 @@ def uninterrupted():
 @pytest.mark.parametrize("stop", [40, 130, 180, 260])
 def test_an_interrupted_run_keeps_the_same_metrics(world, monkeypatch, stop):
     """Wherever checkpoints fall: one at every chance."""
-    monkeypatch.setattr(execution, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(execution, "REPORT_SECONDS", 0.005)
+    monkeypatch.setattr(stretches, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(stretches, "REPORT_SECONDS", 0.005)
 
     def interrupt(progress):
         if progress.step >= stop:
@@ -134,24 +134,26 @@ def test_time_is_counted_once_where_a_kill_came_between_the_two_files(
     world, monkeypatch, killed_at
 ):
     """Each step takes a second, so that the training's seconds are the steps."""
-    monkeypatch.setattr(execution, "time", Clock())
-    monkeypatch.setattr(execution, "CHECKPOINT_SECONDS", 1e9)
+    clock = Clock()
+    for module in (execution, run, stretches):
+        monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(stretches, "CHECKPOINT_SECONDS", 1e9)
     options = {"settings": {"steps": 90}, "episodes": 2, "evaluations": 3, "out": "run"}
-    save, save_evaluations = Trainer.save, execution._Run.save_evaluations
+    save, save_evaluations = Trainer.save, run.Run.save_evaluations
 
     def killed(trainer, path):
         if trainer.step >= killed_at:
             raise Stop
         save(trainer, path)
 
-    def killed_at_the_end(run):
-        save_evaluations(run)
-        if run.progress.step >= killed_at == 90:
+    def killed_at_the_end(self):
+        save_evaluations(self)
+        if self.progress.step >= killed_at == 90:
             raise Stop
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "save", killed)
-        patch.setattr(execution._Run, "save_evaluations", killed_at_the_end)
+        patch.setattr(run.Run, "save_evaluations", killed_at_the_end)
         with pytest.raises(Stop):
             zoo_leaderboard.train("steady", BANDIT, **options)
     saved = json.loads((world / "run" / "unfinished" / "evaluations.json").read_text())

@@ -15,9 +15,10 @@ from zoo_core import Agent
 from zoo_core.diagnostics import action_distance, probe
 from zoo_leaderboard.datasets import find
 from zoo_leaderboard.planning import plan, single
-from zoo_leaderboard.result import Diagnosed, Result
-from zoo_leaderboard.running import costs, diagnosing, execution
+from zoo_leaderboard.result import Diagnosed, Failure, Result
+from zoo_leaderboard.running import costs, diagnosing, execution, outcome, stretches
 from zoo_leaderboard.running.costs import Costs
+from zoo_leaderboard.running.run import Place
 from zoo_leaderboard.track import load_track
 
 OPTIONS = {"episodes": 2, "evaluations": 2}
@@ -80,8 +81,8 @@ def test_an_interrupted_run_is_diagnosed_as_an_uninterrupted_one(world, monkeypa
         if progress.step >= stop:
             raise Stop
 
-    monkeypatch.setattr(execution, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(execution, "MEASURED_STEPS", 5)
+    monkeypatch.setattr(stretches, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(stretches, "MEASURED_STEPS", 5)
     whole = train("whole")
     with pytest.raises(Stop):
         train("part", report=interrupt)
@@ -142,8 +143,8 @@ def test_a_failed_run_keeps_what_it_had(world):
     with pytest.raises(ValueError, match="own mistake"):
         train(algorithm="raises")
     job = single("raises", BANDIT, settings={"steps": 60})
-    failure = execution.Failure(kind="error", reason="made up")
-    failed = execution.failed(job, failure, world / "run" / "unfinished")
+    failure = Failure(kind="error", reason="made up")
+    failed = outcome.failed(job, failure, world / "run" / "unfinished")
     assert [d.step for d in failed.diagnostics] == [0]
     assert failed.parameters > 0 and failed.peak_memory > 0
     assert failed.updates_per_second is None
@@ -176,7 +177,7 @@ def test_the_record_has_what_tuning_spent(world):
     changes = {"defaults": {"steps": 60}, "tuning_evaluations": {"steady": 5}}
     track = load_track("demo").model_copy(update=changes)
     (job,) = plan(track, algorithms=["steady"], datasets=[BANDIT], seeds=[0], variants=["tuned"])
-    result = execution.execute(job, execution.Place(world / "agent.pt", world / "work"))
+    result = execution.execute(job, Place(world / "agent.pt", world / "work"))
     assert result.tuning_evaluations == 17
     assert "tuning" not in json.dumps(result.ingredients.model_dump())
 

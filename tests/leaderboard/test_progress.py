@@ -5,7 +5,6 @@ from rich.console import Console
 from synthetic import synthetic
 
 from zoo_leaderboard.planning import Job
-from zoo_leaderboard.running.execution import Progress
 from zoo_leaderboard.running.progress import (
     LiveTable,
     Plain,
@@ -13,6 +12,7 @@ from zoo_leaderboard.running.progress import (
     duration,
     metrics_text,
 )
+from zoo_leaderboard.running.run import Progress
 from zoo_leaderboard.store import Store
 
 

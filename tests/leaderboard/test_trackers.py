@@ -19,7 +19,7 @@ from zoo_core import TrackerSpec, UnknownName, ZooError, load, registry
 from zoo_core.registry import Registered
 from zoo_leaderboard.planning import single
 from zoo_leaderboard.result import Result
-from zoo_leaderboard.running import execution
+from zoo_leaderboard.running import run, stretches
 from zoo_leaderboard.running.tracking import Trackers, chosen, run_path
 
 OPTIONS = {"episodes": 2, "evaluations": 2}
@@ -100,7 +100,7 @@ def test_event_files_hold_the_records_values(world):
 @pytest.mark.parametrize("stop", [35, 50])
 def test_tensorboard_shows_an_interrupted_run_once(world, monkeypatch, stop):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    monkeypatch.setattr(execution, "TRACKED_SECONDS", 0.0)
+    monkeypatch.setattr(run, "TRACKED_SECONDS", 0.0)
     with pytest.raises(Stop):
         train(report=stopping_at(stop))
     result = train()
@@ -141,8 +141,8 @@ COMMAND = ["--algorithm", "steady", "--dataset", BANDIT, "--seeds", "0", "--set"
 
 @pytest.mark.slow
 def test_jobs_write_below_the_store(world):
-    run = zoo("leaderboard", "run", *COMMAND, cwd=world)
-    assert run.returncode == 0, run.stderr
+    process = zoo("leaderboard", "run", *COMMAND, cwd=world)
+    assert process.returncode == 0, process.stderr
     (record,) = (world / "runs").glob("results/**/*.json")
     result = Result.model_validate_json(record.read_bytes())
     folder = world / "runs/trackers/tensorboard/steady (steps=60)" / BANDIT
@@ -177,9 +177,9 @@ def test_a_tracker_that_raises_is_off_and_harms_nothing(world, capfd, when):
 
 @pytest.mark.slow
 def test_a_tracker_in_a_job_that_raises_leaves_the_cell_alone(world):
-    run = zoo("leaderboard", "run", *COMMAND, "--tracker", "bad_scalars", cwd=world)
-    assert run.returncode == 0, run.stderr
-    assert "1 finished now" in run.stdout
+    process = zoo("leaderboard", "run", *COMMAND, "--tracker", "bad_scalars", cwd=world)
+    assert process.returncode == 0, process.stderr
+    assert "1 finished now" in process.stdout
 
 
 def test_a_tracker_hears_of_the_run_and_of_its_end(world, monkeypatch):
@@ -190,7 +190,7 @@ def test_a_tracker_hears_of_the_run_and_of_its_end(world, monkeypatch):
     assert kept.run.step == 0
     assert kept.run.name == f"steady (steps=60) on {BANDIT}, seed 0"
     assert kept.end == ""
-    monkeypatch.setattr(execution, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(stretches, "CHECKPOINT_SECONDS", 0.0)
     with pytest.raises(Stop):
         train("other", ["keeps"], report=stopping_at(40), seed=1)
     assert sys.modules["zoo_trouble"].Keeps.all[-1].end == "Stop: "

@@ -18,7 +18,7 @@ from zoo_leaderboard.board.summary import RunSummary
 from zoo_leaderboard.planning import Job, Planner
 from zoo_leaderboard.result import Cell, Result
 from zoo_leaderboard.reviewing import review
-from zoo_leaderboard.running.execution import machine
+from zoo_leaderboard.running.machine import machine
 from zoo_leaderboard.running.progress import Display
 from zoo_leaderboard.running.runner import run_planned
 from zoo_leaderboard.running.versions import versions

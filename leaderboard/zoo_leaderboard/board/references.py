@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from zoo_leaderboard.board.summary import RunSummary
 from zoo_leaderboard.planning import Planner
 from zoo_leaderboard.result import ReferenceScores
-from zoo_leaderboard.running.execution import reference_of
+from zoo_leaderboard.running.run import reference_of
 
 References = Mapping[str, ReferenceScores | None]
 """By dataset; None where scores are returns."""

@@ -13,7 +13,7 @@ from zoo_leaderboard.commands.options import DEVICE, SETTINGS, TRACKER
 
 if TYPE_CHECKING:
     from zoo_leaderboard.result import Result
-    from zoo_leaderboard.running.execution import Progress
+    from zoo_leaderboard.running.run import Progress
 
 
 @click.command()

@@ -22,7 +22,7 @@ from zoo_leaderboard.datasets import Dataset
 from zoo_leaderboard.policies.training import AGENT, RECORD
 from zoo_leaderboard.result import Measured, Protocol, ReferenceScores, Result
 from zoo_leaderboard.running.evaluation import Evaluator
-from zoo_leaderboard.running.execution import reference_of
+from zoo_leaderboard.running.run import reference_of
 from zoo_leaderboard.store import Damaged, agent_beside, is_url, open_files, read
 
 

@@ -16,7 +16,8 @@ from zoo_core.registry import Registry
 from zoo_core.training import usable_device
 from zoo_leaderboard.planning import Job, single
 from zoo_leaderboard.result import Protocol, Result
-from zoo_leaderboard.running.execution import Place, Report, execute
+from zoo_leaderboard.running.execution import execute
+from zoo_leaderboard.running.run import Place, Report
 from zoo_leaderboard.running.tracking import chosen
 from zoo_leaderboard.store import Damaged, default_root, is_url, read, write_atomically
 from zoo_leaderboard.store.lock import locked

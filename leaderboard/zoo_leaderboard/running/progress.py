@@ -18,7 +18,7 @@ from typing_extensions import override
 from zoo_core.text import printable
 from zoo_leaderboard.planning import Job
 from zoo_leaderboard.result import Result
-from zoo_leaderboard.running.execution import Progress
+from zoo_leaderboard.running.run import Progress
 from zoo_leaderboard.store import Store
 
 PLAIN_SECONDS = 15.0

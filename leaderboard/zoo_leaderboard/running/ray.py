@@ -25,9 +25,9 @@ from typing_extensions import override
 from zoo_core.errors import ZooError
 from zoo_leaderboard.planning import Job, Tell
 from zoo_leaderboard.result import Failure, Result
-from zoo_leaderboard.running.execution import Progress
 from zoo_leaderboard.running.limits import Limits
 from zoo_leaderboard.running.progress import Display
+from zoo_leaderboard.running.run import Progress
 from zoo_leaderboard.running.runner import (
     Orders,
     Summary,

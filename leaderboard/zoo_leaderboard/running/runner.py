@@ -20,11 +20,12 @@ from zoo_core.errors import ZooError
 from zoo_leaderboard.planning import Job
 from zoo_leaderboard.result import Failure, Result
 from zoo_leaderboard.reviewing import Planned, each_run
-from zoo_leaderboard.running.execution import Progress, failed
 from zoo_leaderboard.running.forkserver import ForkServer
 from zoo_leaderboard.running.limits import UNLIMITED, Limits, Overrun, Usage, Watch, cut_log
 from zoo_leaderboard.running.memory import kernel_kills
+from zoo_leaderboard.running.outcome import failed
 from zoo_leaderboard.running.progress import Display
+from zoo_leaderboard.running.run import Progress
 from zoo_leaderboard.running.worker import BUSY, made_since, stamp, tail
 from zoo_leaderboard.store import Store
 

@@ -16,15 +16,9 @@ from zoo_core.errors import Diverged, Unwritable
 from zoo_leaderboard.planning import Job
 from zoo_leaderboard.result import Failure, Result
 from zoo_leaderboard.running.events import write_event
-from zoo_leaderboard.running.execution import (
-    CHECKPOINT,
-    Place,
-    Progress,
-    Report,
-    execute,
-    failed,
-    forget,
-)
+from zoo_leaderboard.running.execution import execute
+from zoo_leaderboard.running.outcome import failed
+from zoo_leaderboard.running.run import CHECKPOINT, Place, Progress, Report, forget
 from zoo_leaderboard.running.tracking import run_path
 from zoo_leaderboard.store import Damaged, Store
 
