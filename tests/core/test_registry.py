@@ -81,8 +81,8 @@ HOSTILE = {
     "raise GeneratorExit": "raised GeneratorExit",
     "raise BaseException('x' * 1000)": "raised BaseException: xxx",
     "f = lambda: f()\nf()": "raised RecursionError",
-    "while True: pass": "took longer than 0.1 s",
-    "import time; time.sleep(1e6)": "took longer than 0.1 s",
+    "while True: pass": "took longer than 1 s",
+    "import time; time.sleep(1e6)": "took longer than 1 s",
     "class E(Exception):\n  def __str__(self): raise self\nraise E": "raised E",
     "class E(Exception):\n  def __str__(self):\n    while True: pass\nraise E": "raised E",
     "raise ValueError('\\x1b[2J\\x1b]0;gone\\x07')": r"raised ValueError: \x1b[2J\x1b]0;gone\x07",
@@ -91,7 +91,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("source", HOSTILE)
 def test_whatever_an_import_does_is_one_line_and_the_others_work(plugin, monkeypatch, source):
-    monkeypatch.setenv("ZOO_PLUGIN_SECONDS", "0.1")
+    monkeypatch.setenv("ZOO_PLUGIN_SECONDS", "1" if "1 s" in HOSTILE[source] else "20")
     points = [plugin("hostile", source), plugin("fine", GOOD.format(name="fine_q"))]
     loaded = registry.load(found=points)
     (reason,) = reasons(loaded).values()
@@ -107,7 +107,7 @@ def test_whatever_an_import_does_is_one_line_and_the_others_work(plugin, monkeyp
     [
         ("import itertools; return itertools.repeat(7)", "raised ValueError: gives 10000 things"),
         ("while True: yield 7", "raised ValueError: gives 10000 things"),
-        ("import time; time.sleep(1e6)", "took longer than 0.1 s"),
+        ("import time; time.sleep(1e6)", "took longer than 1 s"),
         ("yield 7; raise SystemExit", "raised SystemExit"),
         ("import os; os._exit(0)", "raised ProcessExit"),
         (
@@ -124,7 +124,7 @@ def test_whatever_an_import_does_is_one_line_and_the_others_work(plugin, monkeyp
     ],
 )
 def test_whatever_a_hook_gives_is_one_line_and_the_others_work(plugin, monkeypatch, body, reason):
-    monkeypatch.setenv("ZOO_PLUGIN_SECONDS", "0.1" if "sleep" in body else "20")
+    monkeypatch.setenv("ZOO_PLUGIN_SECONDS", "1" if "sleep" in body else "20")
     source = f"from zoo_core import hookimpl\n@hookimpl\ndef zoo_samplers():\n    {body}\n"
     points = [plugin("hostile", source), plugin("fine", GOOD.format(name="fine_q"))]
     loaded = registry.load(found=points)
@@ -213,13 +213,13 @@ def test_the_projects_own_keep_their_names(plugin):
         ("torch.set_default_dtype(torch.float64)", ""),
         ("raise SystemExit(3)", "algorithm 'mine' raised SystemExit"),
         ("os._exit(3)", "algorithm 'mine' raised ProcessExit"),
-        ("time.sleep(1e6)", "algorithm 'mine' took longer than 0.2 s"),
+        ("time.sleep(1e6)", "algorithm 'mine' took longer than 1 s"),
     ],
 )
 def test_an_algorithm_that_is_asked_for_its_parts_leaves_the_process(
     plugin, monkeypatch, body, message
 ):
-    monkeypatch.setenv("ZOO_PLUGIN_SECONDS", "0.2" if "sleep" in body else "20")
+    monkeypatch.setenv("ZOO_PLUGIN_SECONDS", "1" if "sleep" in body else "20")
     source = f"""
 import os, time, torch
 from zoo_core import *

@@ -147,7 +147,7 @@ def test_rows_and_columns_are_filtered_and_come_back(visit):
     assert labels(page) == ["absent"]
     assert page.get_by_role("columnheader", name="a-v0").count() == 0
     page.get_by_role("button", name="Clear").click()
-    page.wait_for_function("document.querySelector('[role=status]').textContent == '4 of 4 rows'")
+    playwright.expect(page.get_by_role("status")).to_have_text("4 of 4 rows")
     assert page.get_by_role("columnheader", name="a-v0").count() == 1
     assert "#" not in page.url
 
