@@ -346,6 +346,17 @@ def torch_file(path, legacy):
     path.write_bytes(buffer.getvalue())
 
 
+def grouped(path, *names):
+    with h5py.File(path, "w") as file:
+        for name in names:
+            file[name] = np.zeros(3)
+
+
+def attributes(path, **values):
+    with h5py.File(path, "w") as file:
+        file.attrs.update(values)
+
+
 FOREIGN = {
     "a pickle": lambda p: p.write_bytes(pickle.dumps({"observations": [1]})),
     "pickle": lambda p: p.write_bytes(pickle.dumps([1, 2], protocol=0)),
@@ -361,6 +372,11 @@ FOREIGN = {
     "Git LFS": lambda p: p.write_text("version https://git-lfs.github.com/spec/v1\n"),
     "web page": lambda p: p.write_text("<!DOCTYPE html><html></html>"),
     "a zip archive of": lambda p: zipped(p, *(f"episode_{i}.csv" for i in range(900))),
+    "Python objects": lambda p: np.save(p.open("wb"), {"observations": [1]}, allow_pickle=True),
+    "a zip archive without files": lambda p: zipped(p),
+    "data, which is Python objects": lambda p: np.savez(p.open("wb"), data={"observations": [1]}),
+    "a group dataset of actions and obs": lambda p: grouped(p, "dataset/obs", "dataset/actions"),
+    "attributes alone (rewards)": lambda p: attributes(p, rewards=[1.0, 2.0]),
     "folder": lambda p: p.mkdir(),
     "damaged or cut short": lambda p: p.write_bytes(b"PK\x03\x04" + bytes(90)),
     "neither HDF5 nor a numpy archive": lambda p: p.write_bytes(bytes(range(128, 256)) * 9),
@@ -423,6 +439,15 @@ def test_damage_inside_an_archive_or_a_file_is_a_line(tmp_path):
     unnamed = {"arr_0": np.zeros(3), "arr_1": np.zeros(3)}
     text = refused(saved(tmp_path / "c.npz", unnamed), replace=True)
     assert "arr_0 and arr_1" in text
+
+
+def test_an_archive_may_hold_other_files_too(tmp_path):
+    path = saved(tmp_path / "a.npz", logged())
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("README.txt", "logged in May")
+    done, data = imported(path)
+    check(data, logged())
+    assert any("README.txt" in line for line in done.log.lines())
 
 
 def ended(lengths, terminated):

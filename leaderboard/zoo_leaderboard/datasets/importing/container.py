@@ -61,7 +61,7 @@ def opened(path: Path) -> Iterator[tuple[Mapping[str, Any], str]]:
         head = file.read(4096)
     if not head:
         raise ZooError("it is empty (0 bytes); copy or download it again")
-    if head.startswith(b"PK\x03\x04"):
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         with _archive(path) as archive:
             yield archive, "numpy"
     elif any(head[offset:].startswith(HDF5) for offset in _HDF5_OFFSETS):
@@ -93,7 +93,7 @@ def _archive(path: Path) -> Iterator[Any]:
             names = opened_zip.namelist()
     except (zipfile.BadZipFile, OSError, ValueError):
         raise ZooError("it is a zip archive that is damaged or cut short; copy it again") from None
-    if not names or not all(name.endswith(".npy") for name in names):
+    if not any(name.endswith(".npy") for name in names):
         raise ZooError(_zip(names))
     with np.load(path, allow_pickle=False) as archive:
         yield archive
@@ -133,6 +133,8 @@ def _other(path: Path, head: bytes) -> str:
     for signature, kind, advice in _SIGNATURES:
         if head.startswith(signature):
             return f"it is {kind}; {advice}"
+    if head.startswith(b"\x93NUMPY") and b"'descr': '|O'" in head[:256]:
+        return f"it is Python objects, pickled by numpy.save; {_NUMPY}"
     if head.startswith(b"\x93NUMPY"):
         return f"it is one numpy array{_shape(path)}; save all arrays of the log with numpy.savez"
     if head[257:262] == b"ustar":

@@ -50,6 +50,23 @@ def array_of(file: Mapping[str, Any], name: str, log: Log) -> NDArray[Any]:
         raise ZooError(f"its {printable(name, 40)} {problem}") from None
 
 
+def contents(file: Mapping[str, Any]) -> str:
+    """What an open file holds instead of a log, for a message."""
+    names = list(file)
+    if not names and (attributes := list(getattr(file, "attrs", ()))):
+        return f"attributes alone ({listed(attributes)})"
+    if len(names) == 1:
+        try:
+            item = file[names[0]]
+        except ValueError:
+            return f"{printable(names[0], 24)}, which is Python objects"
+        except DAMAGE:
+            return listed(names)
+        if hasattr(item, "keys"):
+            return f"a group {printable(names[0], 24)}{_of(item)}"
+    return listed(names) or "nothing"
+
+
 def _joined(entries: dict[str, NDArray[Any]], name: str, log: Log) -> NDArray[Any]:
     if not entries:
         raise ZooError(f"its {printable(name)} is an empty group")

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zoo_core.errors import ZooError
-from zoo_leaderboard.datasets.importing.entries import array_of
+from zoo_leaderboard.datasets.importing.entries import array_of, contents
 from zoo_leaderboard.datasets.importing.episodes import Log
 from zoo_leaderboard.datasets.importing.naming import SYNONYMS, listed, select, unused
 from zoo_leaderboard.datasets.importing.rows import Rows, rows_of
@@ -37,7 +37,7 @@ def read(file: Mapping[str, Any], log: Log) -> Rows:
     names = [name for each in SYNONYMS.values() for name in each if name in file]
     for ours in ("observations", "actions", "rewards"):
         if not set(SYNONYMS[ours]) & set(names):
-            raise ZooError(f"the file has no '{ours}'; it has {listed(file) or 'nothing'}")
+            raise ZooError(f"the file has no '{ours}'; it has {contents(file)}")
     arrays = select(names, lambda name: array_of(file, name, log))
     rest = unused(file)
     if rest:

@@ -25,9 +25,8 @@ from zoo_leaderboard.datasets.importing.done_flags import (
     suspicion,
     without_time_limits,
 )
-from zoo_leaderboard.datasets.importing.entries import DAMAGE
+from zoo_leaderboard.datasets.importing.entries import DAMAGE, contents
 from zoo_leaderboard.datasets.importing.episodes import Episodes, Log, cut, with_seams
-from zoo_leaderboard.datasets.importing.naming import listed
 from zoo_leaderboard.datasets.importing.observations import arranged
 from zoo_leaderboard.datasets.importing.plant import ActionBounds, placeholder
 from zoo_leaderboard.datasets.importing.rows import Rows
@@ -223,15 +222,12 @@ def _layout(content: Mapping[str, Any], container: str) -> Layout:
         return "robomimic"
     if flat.fits(content):
         return "d4rl"
-    names = sorted(content)
-    if "episode_0" in names:
+    if "episode_0" in content:
         raise ZooError(
             "it is the main_data.hdf5 of a Minari dataset, which needs no import: put its folder "
             "'data', with metadata.json, below MINARI_DATASETS_PATH under the dataset's id"
         )
-    raise ZooError(
-        f"it is HDF5 in no layout that the zoo reads; it has {listed(names) or 'nothing'}"
-    )
+    raise ZooError(f"it is HDF5 in no layout that the zoo reads; it has {contents(content)}")
 
 
 def _with_true_terminations(
