@@ -242,6 +242,52 @@ def test_groups_of_other_entries_are_not_joined(tmp_path):
     assert "demo_9" in text and "c_pos" in text
 
 
+def test_episodes_without_a_step_are_left_out(tmp_path):
+    arrays = robomimic(tmp_path / "a.hdf5")
+    with h5py.File(tmp_path / "a.hdf5", "a") as file:
+        file.copy("data/demo_9", "data/demo_5")
+        for name in ("obs/a_pos", "obs/b_vel", "next_obs/a_pos", "next_obs/b_vel"):
+            del file[f"data/demo_5/{name}"]
+            file[f"data/demo_5/{name}"] = np.zeros((0, 2 if "pos" in name else 1))
+        for name in ("actions", "rewards", "dones"):
+            del file[f"data/demo_5/{name}"]
+            file[f"data/demo_5/{name}"] = np.zeros((0, 1) if name == "actions" else 0)
+    _, data = imported(tmp_path / "a.hdf5")
+    check(data, arrays)
+    empty = {name: array[:0] for name, array in logged().items()}
+    assert "no transition" in refused(saved(tmp_path / "b.npz", empty), replace=True)
+    empty["obs"] = empty["observations"]
+    assert "no transition" in refused(saved(tmp_path / "c.npz", empty), replace=True)
+
+
+def test_an_episode_of_another_size_is_named(tmp_path):
+    robomimic(tmp_path / "a.hdf5")
+    with h5py.File(tmp_path / "a.hdf5", "a") as file:
+        rows = len(file["data/demo_9/actions"])
+        del file["data/demo_9/actions"]
+        file["data/demo_9/actions"] = np.zeros((rows, 2))
+    text = refused(tmp_path / "a.hdf5")
+    assert "actions" in text and "2 in demo_9" in text
+    arrays = {"num_episodes": 2, "columns": ["observations"], "version": "2.1"}
+    for episode in range(2):
+        arrays |= {
+            f"observations_{episode}": np.zeros((3, 3 + episode)),
+            f"actions_{episode}": np.zeros((3, 1)),
+            f"rewards_{episode}": np.zeros((3, 1)),
+            f"terminated_{episode}": True,
+        }
+    text = refused(saved(tmp_path / "b.hdf5", arrays))
+    assert "observations" in text and "4 in episode 1" in text
+
+
+def test_discrete_actions_are_no_vectors(tmp_path):
+    arrays = logged()
+    old = {name: arrays[name] for name in ("observations", "rewards")}
+    old |= {"terminals": arrays["terminations"], "episode_terminals": arrays["terminations"]}
+    old |= {"actions": np.zeros(14, int), "discrete_action": True, "version": "1.0"}
+    assert "discrete" in refused(saved(tmp_path / "a.hdf5", old))
+
+
 def test_a_group_of_observations_fills_a_dictionary_by_name(tmp_path):
     from zoo_leaderboard.datasets.importing.episodes import Episodes, Log
     from zoo_leaderboard.datasets.importing.observations import arranged
@@ -418,6 +464,11 @@ def test_a_name_in_a_message_is_short_and_printable(tmp_path):
 def test_an_array_that_is_no_log_is_named(name, value, fact, tmp_path):
     text = refused(saved(tmp_path / "a.npz", {**logged(), name: value}))
     assert fact in text and name[:6] in text
+
+
+def test_text_in_hdf5_is_named(tmp_path):
+    flags = {**logged(), "terminations": ["False"] * 13 + ["True"]}
+    assert "terminations are text" in refused(saved(tmp_path / "a.hdf5", flags))
 
 
 def test_damage_inside_an_archive_or_a_file_is_a_line(tmp_path):

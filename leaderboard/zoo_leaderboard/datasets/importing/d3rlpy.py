@@ -20,7 +20,7 @@ from zoo_core.errors import ZooError
 from zoo_leaderboard.datasets.importing import flat
 from zoo_leaderboard.datasets.importing.entries import array_of
 from zoo_leaderboard.datasets.importing.episodes import Log
-from zoo_leaderboard.datasets.importing.rows import Rows, column, flags, rows_of, vectors
+from zoo_leaderboard.datasets.importing.rows import Rows, flags, rows_of, stacked
 from zoo_leaderboard.datasets.progress import tracked
 
 
@@ -40,6 +40,8 @@ def read(file: Any, log: Log) -> Rows:
             "the file names no version: d3rlpy before 1.0 wrote rewards one step late; if "
             "rewards[t] is what actions[t] earned, add a dataset version = '1.0' to it"
         )
+    if "discrete_action" in file and file["discrete_action"][()].any():
+        raise ZooError("its actions are discrete choices; the zoo's are continuous")
     version = file["version"].asstr()[()]
     if "num_episodes" not in file:
         return flat.read(file, log)
@@ -50,7 +52,7 @@ def read(file: Any, log: Log) -> Rows:
 
 def _episodes(file: Any, log: Log) -> Rows:
     log.terminals = "terminated"
-    parts: dict[str, list[Any]] = {"observations": [], "actions": [], "rewards": []}
+    parts: dict[str, dict[str, Any]] = {"observations": {}, "actions": {}, "rewards": {}}
     terminations, ends = [], []
     for number in tracked(range(int(file["num_episodes"][()])), "reading episodes"):
         found = {}
@@ -65,14 +67,14 @@ def _episodes(file: Any, log: Log) -> Rows:
             raise ZooError(f"episode {number} of the file has parts of different lengths")
         if not len(found["rewards"]):
             continue
-        parts["observations"].append(vectors(f"observations_{number}", found["observations"]))
-        parts["actions"].append(vectors(f"actions_{number}", found["actions"]))
-        parts["rewards"].append(column(f"rewards_{number}", found["rewards"]))
+        for name, episodes in parts.items():
+            episodes[f"episode {number}"] = found[name]
         last = np.arange(len(found["rewards"])) == len(found["rewards"]) - 1
         terminated = flags(f"terminated_{number}", found["terminated"].reshape(1))
         terminations.append(last & terminated)
         ends.append(last)
     if not ends:
         raise ZooError("the file is empty: it has no transition")
-    listed = {**parts, "terminations": terminations, "ends": ends}
-    return rows_of({name: (name, np.concatenate(each)) for name, each in listed.items()})
+    arrays = {name: stacked(name, episodes) for name, episodes in parts.items()}
+    arrays |= {"terminations": np.concatenate(terminations), "ends": np.concatenate(ends)}
+    return rows_of({name: (name, array) for name, array in arrays.items()})

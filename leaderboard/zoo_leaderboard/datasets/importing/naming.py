@@ -6,6 +6,7 @@ D4RL writes `observations` and `terminals`, Gymnasium and Minari `terminations`,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -103,7 +104,8 @@ def _inverted(array: Array) -> Array:
 
 def _check_equal(first: tuple[str, Array], second: tuple[str, Array]) -> None:
     (one, a), (other, b) = first, second
-    a, b = (array.reshape(len(array), -1) if array.ndim else array[None, None] for array in (a, b))
+    a, b = (array[:, None] if array.ndim == 1 else np.atleast_2d(array) for array in (a, b))
+    a, b = (array.reshape(len(array), math.prod(array.shape[1:])) for array in (a, b))
     if a.dtype.kind not in "fiub" or b.dtype.kind not in "fiub":
         same = a.shape == b.shape and bool((a == b).all())
         where = ""

@@ -20,7 +20,7 @@ from zoo_core.text import printable
 from zoo_leaderboard.datasets.importing.entries import array_of
 from zoo_leaderboard.datasets.importing.episodes import Log
 from zoo_leaderboard.datasets.importing.naming import listed
-from zoo_leaderboard.datasets.importing.rows import Rows, rows_of
+from zoo_leaderboard.datasets.importing.rows import Rows, rows_of, stacked
 from zoo_leaderboard.datasets.progress import tracked
 
 _PARTS = ("obs", "actions", "rewards", "dones", "next_obs")
@@ -50,7 +50,7 @@ def read(file: Any, log: Log, subset: str | None = None) -> Rows:
         hint = "; run robomimic's dataset_states_to_obs.py first" if "obs" in missing else ""
         raise ZooError(f"its demonstration {names[0]} has no '{missing[0]}'; it has {has}{hint}")
     present = [name for name in _PARTS if name in file["data"][names[0]]]
-    parts: dict[str, list[Any]] = {name: [] for name in present}
+    parts: dict[str, dict[str, Any]] = {name: {} for name in present}
     ends: list[Any] = []
     for number in tracked(range(len(names)), "reading demonstrations"):
         name = names[number]
@@ -59,16 +59,16 @@ def read(file: Any, log: Log, subset: str | None = None) -> Rows:
             if part not in demonstration:
                 raise ZooError(f"its demonstration {printable(name)} has no '{part}'")
             try:
-                parts[part].append(array_of(demonstration, part, log))
+                parts[part][name] = array_of(demonstration, part, log)
             except ZooError as error:
                 raise ZooError(f"demonstration {printable(name)}: {error}") from None
-        lengths = {len(parts[part][-1]) for part in present}
+        lengths = {len(parts[part][name]) for part in present}
         if len(lengths) > 1:
             raise ZooError(f"its demonstration {printable(name)} has parts of different lengths")
-        ends.append(np.arange(lengths.pop()) == len(parts["actions"][-1]) - 1)
+        ends.append(np.arange(lengths.pop()) == len(parts["actions"][name]) - 1)
     log.notes.append(f"observations are {', '.join(log.entries)}, joined in this order")
     known = {"obs": "observations", "next_obs": "next_observations"}
-    arrays = {known.get(p, p): (p, np.concatenate(each)) for p, each in parts.items()}
+    arrays = {known.get(p, p): (p, stacked(p, each)) for p, each in parts.items()}
     return rows_of({**arrays, "ends": ("demonstrations", np.concatenate(ends))})
 
 
@@ -82,5 +82,7 @@ def _demonstrations(file: Any, subset: str | None) -> list[str]:
         chosen = {n.decode() if isinstance(n, bytes) else str(n) for n in masks[subset][()]}
         names = [name for name in names if name in chosen]
     if not names:
-        raise ZooError("no demonstration is in it" + (f" under '{subset}'" if subset else ""))
+        if subset is None:
+            raise ZooError(f"no demonstration is in it as demo_N; it has {listed(file['data'])}")
+        raise ZooError(f"no demonstration is in it under '{printable(subset, 40)}'")
     return sorted(names, key=lambda name: int(name[5:]))

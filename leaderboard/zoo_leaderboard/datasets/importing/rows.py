@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,7 +86,7 @@ def vectors(name: str, array: Array) -> Array:
             f"its {name} have the shape {_shape(array)}: the zoo reads one vector a row, and no "
             "images; put parallel environments one after another"
         )
-    return array.reshape(len(array), -1)
+    return array if array.ndim == 2 else array[:, None]
 
 
 def column(name: str, array: Array) -> Array:
@@ -156,6 +157,27 @@ def _ends(arrays: dict[str, tuple[str, Array]], steps: int) -> tuple[Array, ...]
     return terminations, truncations, ends | terminations
 
 
+def stacked(name: str, episodes: Mapping[str, Array]) -> Array:
+    """[N, D], the rows of all episodes, one after another.
+
+    Args:
+        name: What they hold.
+        episodes: The rows of each by its name.
+
+    Raises:
+        ZooError: episodes of other sizes than the first; what :func:`vectors` refuses.
+    """
+    parts = {key: vectors(f"{name} in {key}", array) for key, array in episodes.items()}
+    sizes = {key: part.shape[1] for key, part in parts.items()}
+    first = next(iter(sizes))
+    for key, size in sizes.items():
+        if size != sizes[first]:
+            raise ZooError(
+                f"its {name} have {sizes[first]} values a row in {first}, and {size} in {key}"
+            )
+    return np.concatenate(list(parts.values()))
+
+
 def _length(named: tuple[str, Array]) -> int:
     name, array = named
     if array.ndim == 0:
@@ -164,6 +186,8 @@ def _length(named: tuple[str, Array]) -> int:
 
 
 def _kind(array: Array) -> str:
+    if array.dtype.kind == "O" and array.size and isinstance(array.flat[0], (str, bytes)):
+        return "text"
     kinds = {
         "O": "Python objects",
         "U": "text",
