@@ -1,8 +1,9 @@
 """Where results are kept: one JSON file a run, in a folder or anywhere that fsspec reaches."""
 
-from zoo_leaderboard.store.files import Listed, is_url, open_files
+from zoo_leaderboard.store.files import Listed
 from zoo_leaderboard.store.folder import write_atomically
 from zoo_leaderboard.store.names import agent_name
+from zoo_leaderboard.store.opening import is_url, open_files
 from zoo_leaderboard.store.records import Damaged, Unreadable, agent_beside, read
 from zoo_leaderboard.store.store import STORE_VARIABLE, Store, default_root
 

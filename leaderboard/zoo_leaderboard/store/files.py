@@ -126,29 +126,6 @@ class Files(ABC):
         """Tries the place, and makes it where it is a folder; empty where it can be written."""
 
 
-def is_url(place: Path | str) -> bool:
-    """Whether a place is named by a URL and not by a path."""
-    return isinstance(place, str) and "://" in place
-
-
-def open_files(place: Path | str) -> Files:
-    """The files of a path or an fsspec URL.
-
-    Raises:
-        ZooError: an unknown scheme, or one whose package is not installed.
-    """
-    from zoo_leaderboard.store.folder import Folder
-    from zoo_leaderboard.store.remote import Remote
-
-    if not is_url(place):
-        return Folder(Path(place))
-    url = str(place)
-    scheme = url.partition("://")[0].rpartition("::")[2]
-    if scheme in {"file", "local"}:
-        return Folder(Path(url.partition("://")[2]))
-    return Remote(url)
-
-
 def one_line(error: BaseException) -> str:
     """An exception in one line."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

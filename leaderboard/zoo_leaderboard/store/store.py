@@ -24,10 +24,11 @@ from typing import get_args
 
 from zoo_core.errors import Unwritable, ZooError
 from zoo_leaderboard.result import Cell, Result, Variant
-from zoo_leaderboard.store.files import Listed, NotAFile, open_files
+from zoo_leaderboard.store.files import Listed, NotAFile
 from zoo_leaderboard.store.folder import write_atomically
 from zoo_leaderboard.store.lock import locked
 from zoo_leaderboard.store.names import RESULTS, agent_name, is_record, record_name
+from zoo_leaderboard.store.opening import open_files
 from zoo_leaderboard.store.plans import Plans
 from zoo_leaderboard.store.records import Damaged, Unreadable, note_damage, parse, read
 
