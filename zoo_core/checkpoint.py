@@ -19,6 +19,9 @@ from zoo_core.version import SEMANTICS, __version__
 FORMAT = 1
 """Raised when a file's layout changes."""
 
+Fields = Mapping[str, type]
+"""The type of each field of a file."""
+
 
 def write(path: Path, content: Mapping[str, Any]) -> None:
     """Writes a checkpoint; a reader sees the old file or the new one, never a part.
@@ -54,6 +57,21 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
         raise Unwritable(f"cannot write the checkpoint {path}: {error.strerror or error}") from None
 
 
+_AGENT: Fields = {"algorithm": str, "settings": dict, "space": list, "seeds": list, "agents": list}
+_TRAINER: Fields = {
+    "semantics": int,
+    "engine": str,
+    "data": str,
+    "device": str,
+    "dtype": str,
+    "stage": int,
+    "step": int,
+    "columns": list,
+    "generators": list,
+    "optimizers": dict,
+}
+
+
 def read(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
     """A checkpoint's content; nothing in the file is executed (`weights_only`).
 
@@ -77,7 +95,28 @@ def read(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
         raise BadCheckpoint(
             f"{path} has checkpoint format {content['format']}; this zoo-core reads {FORMAT}"
         )
+    _check_fields(content, _AGENT, path)
+    seeds, space = content["seeds"], content["space"]
+    if not seeds or len(seeds) != len(content["agents"]) or len(space) != 2:
+        raise BadCheckpoint(f"{path} is damaged: seeds, agents and space do not fit together")
     return content
+
+
+def check_training(content: Mapping[str, Any], path: Path) -> None:
+    """Checks that a file holds the fields from which training resumes.
+
+    Raises:
+        BadCheckpoint: it holds an agent only, or a field is missing or of another type.
+    """
+    if "generators" not in content:
+        raise BadCheckpoint(f"{path} holds an agent only; training cannot resume from it")
+    _check_fields(content, _TRAINER, path)
+
+
+def _check_fields(content: Mapping[str, Any], fields: Fields, path: Path) -> None:
+    for name, kind in fields.items():
+        if not isinstance(content.get(name), kind):
+            raise BadCheckpoint(f"{path} is damaged: it has no valid '{name}'; delete it")
 
 
 def restore(module: nn.Module, state: Mapping[str, Tensor], path: Path | str) -> None:

@@ -488,8 +488,7 @@ class Trainer:
         """
         path = Path(path)
         content = checkpoint.read(path)
-        if "generators" not in content:
-            raise BadCheckpoint(f"{path} holds an agent only; training cannot resume from it")
+        checkpoint.check_training(content, path)
         if content["semantics"] != SEMANTICS:
             raise BadCheckpoint(
                 f"{path} was written under semantics {content['semantics']} of training, and this "
@@ -505,6 +504,9 @@ class Trainer:
             )
         for name, value in recipe.values().items():
             _same(path, name, content["settings"].get(name), value)
+        dtype = getattr(torch, content["dtype"], None)
+        if not isinstance(dtype, torch.dtype):
+            raise BadCheckpoint(f"{path} is damaged: there is no dtype '{content['dtype']}'")
         trainer = cls(
             recipe,
             data,
@@ -512,7 +514,7 @@ class Trainer:
             device=device,
             engine=content["engine"],
             columns_dir=columns_dir,
-            dtype=getattr(torch, content["dtype"]),
+            dtype=dtype,
         )
         trainer._restore(content, path)
         with contextlib.suppress(Diverged):
@@ -523,6 +525,12 @@ class Trainer:
 
     def _restore(self, content: Mapping[str, Any], path: Path) -> None:
         self._stage, self._step = content["stage"], content["step"]
+        stages = self.recipe.stages
+        if not (0 <= self._stage < len(stages) and 0 <= self._step <= stages[self._stage].steps):
+            raise BadCheckpoint(
+                f"{path} is damaged: '{self.recipe.name}' has no step {self._step} of stage "
+                f"{self._stage}"
+            )
         directory = self.columns_dir or path.parent / "columns"
         for position, keys in enumerate(content["columns"]):
             for key in keys:
@@ -537,8 +545,11 @@ class Trainer:
         }
         self.engine.load(content, trained, path)
         self._enter(resumed=True)
-        for generator, state in zip(self._generators(), content["generators"], strict=True):
-            generator.set_state(state.cpu())
+        try:
+            for generator, state in zip(self._generators(), content["generators"], strict=True):
+                generator.set_state(state.cpu())
+        except (ValueError, TypeError, AttributeError, RuntimeError) as error:
+            raise BadCheckpoint(f"{path} is damaged: its random numbers do not fit") from error
 
 
 def _same(path: Path, what: str, found: Any, expected: Any) -> None:

@@ -486,6 +486,46 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
         Trainer.load(agent, recipe(), DATA)
 
 
+def edited(content, name, value):
+    """A file's content with a field, or one below it, changed or removed."""
+    *above, last = name.split("/")
+    fields = content
+    for key in above:
+        fields = next(iter(fields.values())) if key == "*" else fields[key]
+    if value is None:
+        del fields[last]
+    else:
+        fields[last] = value
+    return content
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        *((name, None, f"no valid '{name}'") for name in ("seeds", "settings", "engine", "step")),
+        ("stage", "0", "no valid 'stage'"),
+        ("stage", 7, "no step 10 of stage 7"),
+        ("step", -1, "no step -1 of stage 0"),
+        ("step", 10**6, "no step 1000000 of stage 0"),
+        ("dtype", "float99", "no dtype 'float99'"),
+        ("seeds", [], "seeds, agents and space"),
+        ("agents", [], "seeds, agents and space"),
+        ("generators", [], "random numbers"),
+        ("optimizers/*/state/*/exp_avg", torch.zeros(3), "moments of parameter 0"),
+        ("optimizers/*/state/*/exp_avg_sq", None, "optimizer of .*exp_avg_sq"),
+    ],
+)
+def test_an_edited_checkpoint_gets_one_line(tmp_path, name, value, message):
+    recipe = resolve("toy", registry=REGISTRY)
+    Trainer(recipe, DATA).run(until=10).save(tmp_path / "run.pt")
+    content = torch.load(tmp_path / "run.pt", weights_only=True)
+    torch.save(edited(content, name, value), tmp_path / "run.pt")
+    with pytest.raises(BadCheckpoint, match=message) as caught:
+        Trainer.load(tmp_path / "run.pt", recipe, DATA)
+    assert "run.pt" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

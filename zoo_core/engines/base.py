@@ -130,7 +130,7 @@ class Engine(ABC):
                 raise BadCheckpoint(f"{path} trains '{part}', which the algorithm does not")
             try:
                 self.optimizer(part).load_state_dict(saved)
-            except ValueError as error:
+            except (ValueError, LookupError, TypeError, AttributeError) as error:
                 raise BadCheckpoint(f"{path}: the optimizer of '{part}' differs: {error}") from None
 
     @abstractmethod

@@ -60,5 +60,12 @@ class PartOptimizer:
         own = self._coupled.state_dict()["param_groups"]
         if [group["params"] for group in state["param_groups"]] != [g["params"] for g in own]:
             raise ValueError("it is of other parameters")
+        # The fused kernel checks no size.
+        for index, moments in state["state"].items():
+            shape = self.parameters[index].shape
+            if any(moments[name].shape != shape for name in ("exp_avg", "exp_avg_sq")):
+                raise ValueError(f"its moments of parameter {index} are not {list(shape)}")
+            if moments["step"].numel() != 1:
+                raise ValueError(f"its number of steps of parameter {index} is not one number")
         self._coupled.load_state_dict({"state": state["state"], "param_groups": own})
         self._decoupled.state = self._coupled.state
