@@ -266,3 +266,18 @@ def test_a_schedule_that_does_not_reach_noise_is_refused(settings):
         resolve("diffusion_bc", settings)
     long = [*settings, "sampler.trained_steps=500"]
     assert resolve("diffusion_bc", long).values()["sampler.trained_steps"] == 500
+
+
+@pytest.mark.parametrize("order", [2, 3])
+def test_singlesteps_of_noise_from_almost_no_action_are_refused(order):
+    """With an exact denoiser their deviation is 40 times too large, and more."""
+    diverging = {"order": order, "method": "singlestep", "expand": "noise"}
+    names = [f"sampler.{name}={value}" for name, value in diverging.items()]
+    sampler = ["sampler=dpm_solver", "sampler.schedule=cosine"]
+    with pytest.raises(ZooError, match=r"expand=noise .* schedule=cosine; set expand=x0"):
+        resolve("bc", [*sampler, *names])
+    resolve("bc", [*sampler, *names[:2]])
+    for std in DEVIATIONS:
+        for changes in ({"expand": "x0"}, {"method": "multistep"}, {"schedule": "vp"}):
+            settings = {"schedule": "cosine", **diverging, **changes}
+            assert abs(error(DPMSolverConfig(**settings), std)[1]) < 0.15

@@ -14,8 +14,8 @@ class DDIMConfig(DiffusionConfig):
     """Settings of the sampler `ddim`."""
 
     steps: PositiveInt = 20
-    """Denoising steps of a sample; with an exact denoiser of a Gaussian, its deviation is up to
-    13 % too small in 20 steps, and up to 21 % in 10."""
+    """Denoising steps of a sample. With an exact denoiser of a Gaussian of deviation 0.1 to
+    0.6, that of samples is up to 13 % too small in 20 steps, and up to 21 % in 10."""
     trained_steps: PositiveInt = 100
     """Steps T of the schedule that the denoiser learns."""
     schedule: ScheduleName = "vp"

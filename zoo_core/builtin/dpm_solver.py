@@ -26,14 +26,15 @@ class DPMSolverConfig(DiffusionConfig):
     trained_from: float = Field(default=1e-3, gt=0.0, lt=1.0)
     """The least time of training in continuous time; has no meaning for a schedule in steps."""
     steps: PositiveInt = 15
-    """Calls of the network for a sample; with an exact denoiser of a Gaussian, its deviation is off
-    by at most 7 % in 10 calls or more, and by at most 30 % in 5."""
+    """Calls of the network for a sample. With an exact denoiser of a Gaussian of deviation 0.1 to
+    0.6, that of samples is off by at most 7 % in 10 calls or more, and by at most 30 % in 5."""
     order: Literal[1, 2, 3] = 2
     """The order of the solver's error in the step."""
     method: Literal["singlestep", "multistep"] = "multistep"
     """Whether derivatives come from within a step or from the steps before."""
     expand: Literal["noise", "x0"] = "x0"
-    """What is expanded on the path: the noise (DPM-Solver) or the clean action (DPM-Solver++)."""
+    """What is expanded on the path: the noise (DPM-Solver) or the clean action (DPM-Solver++).
+    Singlesteps of the schedule `cosine` take the clean action: the noise's expansion diverges."""
     spacing: Spacing = "cubic"
     """What is uniform between steps: the cube root of the time, log(alpha / sigma), or the time
     (with which 15 steps are far too few)."""

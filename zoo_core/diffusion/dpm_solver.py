@@ -22,6 +22,10 @@ from zoo_core.noise import Noise
 RESIDUE = 0.02
 """Deviation of the noise that may be left in an action."""
 
+KEPT = 1e-3
+"""Minimum share alpha of the action at the start of singlesteps that expand the noise: below, they
+multiply the error of the first step by up to 1 / alpha."""
+
 _Model = Callable[[Tensor, int], Tensor]
 
 
@@ -50,7 +54,8 @@ class DpmSolver:
         solver: Steps (15 if None), order, method, expansion, spacing, end and last call.
 
     Raises:
-        ValueError: fewer steps than the order, or an end before the least time of training.
+        ValueError: fewer steps than the order, an end before the minimum time of training, or an
+            expansion that diverges.
     """
 
     def __init__(self, process: Process, solver: Solver) -> None:
@@ -65,6 +70,13 @@ class DpmSolver:
         if end < process.first * (1.0 - 1e-9):
             least = f"the least time of training, {process.first:g}"
             raise ValueError(f"end must not lie before {least} (got {end:g})")
+        kept = math.exp(process.log_alpha(1.0))
+        singlestep = solver.method == "singlestep" and self.order > 1
+        if singlestep and self.expand == "noise" and kept < KEPT:
+            raise ValueError(
+                f"expand=noise with method=singlestep amplifies errors where only {kept:.1g} of "
+                "the action is left in the noise, as in schedule=cosine; set expand=x0"
+            )
         self.denoise_to_zero = solver.denoise_to_zero
         if self.denoise_to_zero is None:
             self.denoise_to_zero = solver.end is None and sigma_of(process.log_alpha(end)) > RESIDUE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import Literal
 
 import torch
@@ -109,6 +108,9 @@ class DiffusionSampler(nn.Module):
 
     Samplers of the same network and process share their parameters' names whatever their solver,
     so that a denoiser trained as one loads into another.
+
+    Attributes:
+        own_solver: The solver of the sampler's settings.
     """
 
     def __init__(self, config: DiffusionConfig, space: Space) -> None:
@@ -146,19 +148,16 @@ class DiffusionSampler(nn.Module):
             self.process = ContinuousProcess(first=config.least_time())
         else:
             self.process = DiscreteProcess(betas(schedule, steps))
-
-    @cached_property
-    def own_solver(self) -> Ddpm | Ddim | DpmSolver:
-        """The solver of the sampler's settings."""
-        return self.solver(self.config.solver())
+        self.own_solver = self.solver(config.solver())
 
     def solver(self, solver: Solver) -> Ddpm | Ddim | DpmSolver:
         """What the description means for this process.
 
         Raises:
-            ValueError: `ddpm` for a continuous process, or more steps than trained.
+            ValueError: `ddpm` for a continuous process, more steps than trained, or an expansion
+                that diverges.
         """
-        # Acting asks anew in every step of an episode.
+        # Acting calls this in every step of an episode.
         if solver not in self._solvers:
             self._solvers[solver] = self._made(solver)
         return self._solvers[solver]
