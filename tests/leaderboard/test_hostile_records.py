@@ -85,3 +85,21 @@ def test_no_record_with_a_hostile_value_breaks_a_board(tmp_path, failure):
     json.loads(board.table("json"))
     board.scores()
     board.curves()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("algorithm", "../../../x"), ("dataset", "b/y-v0"), ("variant", "tuned"), ("seed", 7)],
+)
+def test_a_record_of_another_cell_than_its_name_says_is_damage(tmp_path, field, value):
+    store = Store(tmp_path)
+    path = store.put(synthetic("bc", "a/x-v0", 0))
+    record = json.loads(path.read_text())
+    record["cell"][field] = value
+    path.write_text(json.dumps(record))
+    results, damaged = store.load()
+    assert not results
+    assert damaged[0].cell == synthetic("bc", "a/x-v0", 0).cell
+    board = zoo_leaderboard.load(store, Track(name="demo", summary="", datasets=["a/x-v0"]))
+    assert [row.label for row in board.rows] == ["bc"]
+    assert set(board.rows[0].entry("a/x-v0").damaged) == {0}

@@ -326,3 +326,12 @@ def test_the_command_tells_and_fails_on_a_conflict(one, tmp_path, capsys):
     shown = capsys.readouterr()
     assert shown.out.startswith("0 copied, 2 there before, 1 in conflict")
     assert re.fullmatch(r"conflict: x on a/b-v0, seed 2, key .*: score 1\.0 in .*\n", shown.err)
+
+
+def test_a_damaged_plan_of_a_source_is_reported(tmp_path):
+    source, target = Store(tmp_path / "source"), Store(tmp_path / "target")
+    (tmp_path / "source/plans/demo").mkdir(parents=True)
+    (tmp_path / "source/plans/demo/0.json").write_text("{")
+    (problem,) = merge([source], target).damaged
+    assert "damaged plan" in str(problem)
+    assert problem.place.endswith("plans/demo/0.json")

@@ -24,7 +24,7 @@ from zoo_leaderboard.datasets.home import zoo_home
 from zoo_leaderboard.result import SCHEMA, Cell, ReferenceScores, Result
 from zoo_leaderboard.store import Damaged, Listed, Store
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 5.0
 """For another process that writes the index; after it this one does without."""
 
 _FIELDS = tuple(f.name for f in fields(RunSummary))

@@ -42,7 +42,7 @@ class Merged:
     conflicts: list[str] = field(default_factory=list)
     """A line for every run that both finished with different results; the target's stays."""
     damaged: list[Damaged] = field(default_factory=list)
-    """Records and policies of the sources that were not copied."""
+    """Records, policies and plans of the sources that were not copied."""
 
     @property
     def ok(self) -> bool:
@@ -137,8 +137,9 @@ class _Merging:
 
     def _add_plans(self, source: Store) -> None:
         for track in sorted({*source.plans.tracks(), *self.tracks}):
-            own = self.target.planned(track)
-            asked = {**self.tracks.pop(track, {}), **source.planned(track)}
+            own, plan = self.target.planned(track), source.plans.read(track)
+            self.merged.damaged += plan.damaged
+            asked = {**self.tracks.pop(track, {}), **plan.keys}
             new = {cell: key for cell, key in asked.items() if cell not in own}
             self.merged.planned += len(new)
             if new and not self.dry_run:
@@ -158,7 +159,7 @@ def _checked(source: Store, name: str, content: bytes | Exception) -> Result | D
     if digest(json.loads(content)["ingredients"]) != found.key:
         return source.damaged(name, "its key is not the hash of its ingredients")
     if name != source.name(found.cell, found.key):
-        return source.damaged(name, f"it is the record of {found.cell}")
+        return source.damaged(name, "its name is not that of a record")
     return found
 
 

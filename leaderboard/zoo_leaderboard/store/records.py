@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from zoo_core.text import printable
 from zoo_leaderboard.result import SCHEMA, Cell, Result
 from zoo_leaderboard.store.files import NotAFile, one_line
-from zoo_leaderboard.store.names import RESULTS, agent_name
+from zoo_leaderboard.store.names import RESULTS, agent_name, record_name
 
 _NAME = re.compile(r"(?P<variant>[a-z]+)\.seed(?P<seed>[0-9]{1,18})\.(?P<key>[0-9a-f]+)\.json")
 
@@ -85,6 +85,8 @@ def parse(content: bytes | Exception, place: str, name: str) -> Result | Damaged
     told = _NAME.fullmatch(name.rpartition("/")[2])
     if told is not None and told["key"] != result.key:
         return note_damage(place, name, f"it holds another run's record, {result.key}")
+    if name.startswith(f"{RESULTS}/") and told and name != record_name(result.cell, result.key):
+        return note_damage(place, name, f"it is the record of {result.cell}")
     return result
 
 
