@@ -191,9 +191,30 @@ def endless():
         pass
 
 
+def ignoring():
+    for number in range(1, signal.NSIG):
+        with contextlib.suppress(OSError, ValueError):
+            signal.signal(number, signal.SIG_IGN)
+    time.sleep(10)
+
+
+def masking():
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    time.sleep(10)
+
+
+def stopping_timers():
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    signal.setitimer(signal.ITIMER_REAL, 0.0)
+    swallowing(BaseException)
+
+
 @pytest.mark.parametrize(
     "call",
-    [endless, nested, lambda: time.sleep(10), lambda: swallowing(Exception)],
+    [
+        *(endless, nested, ignoring, masking, stopping_timers),
+        *(lambda: time.sleep(10), lambda: swallowing(Exception)),
+    ],
 )
 def test_what_never_ends_is_ended(call):
     began = time.monotonic()
@@ -267,6 +288,37 @@ def test_an_alarm_of_the_host_still_rings():
         assert rung == [signal.SIGALRM]
     finally:
         signal.signal(signal.SIGALRM, previous)
+
+
+def test_an_alarm_of_the_plugin_ends_nothing():
+    def alarmed():
+        signal.setitimer(signal.ITIMER_REAL, 0.005)
+        time.sleep(0.02)
+        return 5
+
+    assert guarded(alarmed, 60.0).value == 5
+
+
+def test_a_plugins_alarm_stops_none_of_the_hosts():
+    rung = []
+    previous = signal.signal(signal.SIGALRM, lambda number, frame: rung.append(number))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        outcome = guarded(lambda: signal.alarm(0), 60.0)
+        assert outcome.changes == ("timers (ITIMER_REAL)",)
+        assert rung == []
+        time.sleep(0.3)
+        assert rung == [signal.SIGALRM]
+    finally:
+        signal.signal(signal.SIGALRM, previous)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_closed_descriptor_is_named_and_opened(number, capfd):
+    outcome = guarded(lambda: os.close(number), 60.0)
+    assert outcome.changes == (f"descriptor {number} (closed)",)
+    os.write(number, b"open")
+    assert capfd.readouterr()[number - 1] == "open"
 
 
 @pytest.mark.parametrize(

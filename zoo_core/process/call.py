@@ -67,7 +67,7 @@ class Outcome(Generic[T]):
 def guarded(call: Callable[[], T], seconds: float | None = None) -> Outcome[T]:
     """Runs a plugin's code; afterwards the process's settings are what they were.
 
-    In the main thread an alarm ends a call that takes too long. In others the call runs in a
+    In the main thread a signal ends a call that takes too long. In others the call runs in a
     thread of its own, which is left to itself then. What the call prints goes to stderr. A guarded
     call inside of another is a plain call, which the outer one guards.
 

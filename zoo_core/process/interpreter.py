@@ -7,6 +7,7 @@ import faulthandler
 import gc
 import locale
 import logging
+import math
 import multiprocessing
 import os
 import signal
@@ -61,23 +62,44 @@ def _restore_signal_handlers(handlers: Mapping[str, Any]) -> None:
             signal.signal(number, handler)
 
 
-_TIMERS = [n for n in ("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF") if hasattr(signal, n)]
+_CLOCKS = {
+    "ITIMER_REAL": time.monotonic,
+    "ITIMER_VIRTUAL": lambda: os.times().user,
+    "ITIMER_PROF": time.process_time,
+}
+"""Timers, and the clocks that they run by."""
+_TOLERANCE = 0.05
+"""Seconds by which the clocks may differ from the timers."""
+
+Timers = dict[str, tuple[float, float]]
 
 
-def _timers() -> dict[str, tuple[bool, float]]:
-    """Whether each timer runs, and its interval in seconds."""
-    left = {name: signal.getitimer(getattr(signal, name)) for name in _TIMERS}
-    return {
-        name: (seconds > 0.0 or interval > 0.0, interval)
-        for name, (seconds, interval) in left.items()
-    }
+def _timers() -> Timers:
+    """When each timer rings next by its clock, infinite if never, and its interval, in seconds."""
+    timers = {}
+    for name, clock in _CLOCKS.items():
+        left, interval = signal.getitimer(getattr(signal, name))
+        timers[name] = (clock() + left if left > 0.0 else math.inf, interval)
+    return timers
 
 
-def _restore_timers(timers: Mapping[str, tuple[bool, float]]) -> None:
-    now = _timers()
-    for name, (runs, interval) in timers.items():
-        if now[name] != (runs, interval):
-            signal.setitimer(getattr(signal, name), interval if runs else 0.0, interval)
+def _same_timers(before: Timers, after: Timers) -> bool:
+    """Whether no timer was set or stopped; one that rings once may have rung."""
+
+    def same(name: str) -> bool:
+        (rings, interval), (later, other) = before[name], after[name]
+        if interval or other:
+            return interval == other
+        rang = rings <= _CLOCKS[name]()
+        return rings == later or (later == math.inf if rang else abs(rings - later) < _TOLERANCE)
+
+    return all(map(same, before))
+
+
+def _restore_timers(timers: Timers) -> None:
+    for name, (rings, interval) in timers.items():
+        left = max(rings - _CLOCKS[name](), 1e-3) if rings < math.inf else 0.0
+        signal.setitimer(getattr(signal, name), left, interval)
 
 
 def _restored_path(before: list[str], after: list[str]) -> list[str]:
@@ -138,7 +160,7 @@ PROBES = (
         lambda: signal.pthread_sigmask(signal.SIG_BLOCK, ()),
         lambda mask: signal.pthread_sigmask(signal.SIG_SETMASK, mask),
     ),
-    Probe("timers", _timers, _restore_timers),
+    Probe("timers", _timers, _restore_timers, _same_timers),
     Probe("CPU affinity", lambda: os.sched_getaffinity(0), lambda c: os.sched_setaffinity(0, c)),
     Probe("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
     Probe("the thread switch interval", sys.getswitchinterval, sys.setswitchinterval),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextvars
 import ctypes
-import functools
 import math
 import os
 import random
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from types import FrameType, TracebackType
 from typing import Any, Self, TypeVar
 
@@ -21,10 +22,19 @@ T = TypeVar("T")
 
 VARIABLE = "ZOO_PLUGIN_SECONDS"
 DEFAULT_SECONDS = 60.0
+NUMBER = int(signal.SIGRTMAX) - 3 if hasattr(signal, "SIGRTMAX") else getattr(signal, "SIGUSR2", 0)
+"""Signal of the time limit, which nobody else uses."""
+ALARMS = ("SIGALRM", "SIGVTALRM", "SIGPROF")
+"""Signals of timers."""
 INTERVAL = 0.25
-"""Seconds between alarms to a call that goes on after its time."""
+"""Seconds between signals to a call that goes on after its time."""
 PATIENCE = 4
-"""Alarms after which they come at random moments, to leave loops that catch every exception."""
+"""Signals after which a call is ended at lines drawn at random, to leave loops that catch every
+exception."""
+HASTE = 2e-3
+"""Seconds between signals then, at most."""
+CHANCE = 0.2
+"""Probability of each line."""
 FAREWELL = 1.0
 """Seconds that a thread has to end after its time."""
 
@@ -52,6 +62,8 @@ def seconds_allowed() -> float | None:
 class Watch:
     """Ends a block in the main thread by `TimeUp`, and notes what the host's handlers raise.
 
+    A thread sends a signal that nobody else uses, so that alarms and timers stay the plugin's.
+
     A `KeyboardInterrupt` that a plugin raises is the plugin's failure; one that the handler of
     Ctrl-C raises is the user's, and `interrupt` holds it even if the plugin caught it.
 
@@ -61,31 +73,42 @@ class Watch:
 
     def __init__(self, seconds: float | None) -> None:
         self.interrupt: BaseException | None = None
-        self._seconds = seconds
-        self._alarms = 0
+        self._seconds = math.inf if seconds is None else seconds
+        self._over = threading.Event()
+        self._sent = 0
         self._handlers: dict[int, Any] = {}
+        self._functions: dict[str, Callable[..., Any]] = {}
         self._random = random.Random(0)
+        self._thread = threading.Thread(target=self._send, daemon=True, name="zoo-time-limit")
 
     @staticmethod
     def possible(seconds: float | None) -> bool:
-        """Whether signals reach this thread, and the alarm is free to be used."""
+        """Whether signals reach this thread, and the one of the time limit is free to be used."""
         if threading.current_thread() is not threading.main_thread():
             return False
         if seconds is None:
             return True
-        return hasattr(signal, "setitimer") and signal.getsignal(signal.SIGALRM) is not None
+        return (
+            hasattr(signal, "pthread_kill")
+            and signal.getsignal(NUMBER) is signal.SIG_DFL
+            and NUMBER not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        )
 
     def __enter__(self) -> Self:
-        self._began = time.monotonic()
+        self._end_at = time.monotonic() + self._seconds
         for number in signal.Signals:
             handler = signal.getsignal(number)
             if callable(handler):
-                self._handlers[number] = handler
-                signal.signal(number, functools.partial(self._noted, handler))
-        if self._seconds is not None:
-            alarm = signal.signal(signal.SIGALRM, self._alarm)
-            self._handlers.setdefault(signal.SIGALRM, alarm)
-            self._timer = signal.setitimer(signal.ITIMER_REAL, self._seconds, INTERVAL)
+                self._handlers[number] = signal.signal(number, partial(self._noted, handler))
+            elif number.name in ALARMS and handler is signal.SIG_DFL:
+                # By default they end the process.
+                self._handlers[number] = signal.signal(number, lambda number, frame: None)
+        if self._seconds < math.inf:
+            self._handlers[NUMBER] = signal.signal(NUMBER, self._end)
+            own = {"signal": self._set_handler, "pthread_sigmask": self._set_mask}
+            self._functions = {name: getattr(signal, name) for name in own}
+            vars(signal).update(own)
+            self._thread.start()
         return self
 
     def __exit__(
@@ -94,15 +117,12 @@ class Watch:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._seconds is not None:
-            left, interval = self._timer
-            spent = time.monotonic() - self._began
-            left = max(left - spent, 1e-3) if left > 0.0 else 0.0
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
+        self._over.set()
+        vars(signal).update(self._functions)
+        if self._seconds < math.inf:
+            self._thread.join()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
-        if self._seconds is not None and left > 0.0:
-            signal.setitimer(signal.ITIMER_REAL, left, interval)
 
     def _noted(self, handler: Callable[..., Any], number: int, frame: FrameType | None) -> None:
         try:
@@ -111,18 +131,47 @@ class Watch:
             self.interrupt = error
             raise
 
-    def _alarm(self, number: int, frame: FrameType | None) -> None:
-        assert self._seconds is not None
-        left = self._seconds - (time.monotonic() - self._began)
-        if left > 1e-3:
-            # An alarm that the plugin set.
-            signal.setitimer(signal.ITIMER_REAL, left, INTERVAL)
+    def _send(self) -> None:
+        """Sends the signal, from a thread, until the block has ended."""
+        main, wait = threading.main_thread().ident or 0, self._seconds
+        while not self._over.wait(min(wait, threading.TIMEOUT_MAX)):
+            signal.pthread_kill(main, NUMBER)
+            wait = INTERVAL if self._sent < PATIENCE else self._random.uniform(0.0, HASTE)
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        """The signal's handler."""
+        if time.monotonic() < self._end_at or not _inner(frame):
             return
-        self._alarms += 1
-        if self._alarms > PATIENCE:
-            signal.setitimer(signal.ITIMER_REAL, self._random.uniform(1e-6, 5e-5), INTERVAL)
-        if _within(frame):
+        sys.settrace(None)
+        self._sent += 1
+        if self._sent > PATIENCE:
+            sys.settrace(self._trace)
+            for each in _inner(frame):
+                each.f_trace = self._trace
+        raise TimeUp
+
+    def _trace(self, frame: FrameType, event: str, argument: object) -> Any:
+        """Ends the call at a line by chance, which may be outside of what catches."""
+        if not _inner(frame):
+            sys.settrace(None)
+            return None
+        if frame.f_code.co_filename == __file__:
+            return None
+        if self._random.random() < CHANCE:
             raise TimeUp
+        return self._trace
+
+    def _set_handler(self, number: int, handler: Any) -> Any:
+        """`signal.signal`, but for the time limit's handler."""
+        if number == NUMBER and not self._over.is_set():
+            return self._end
+        return self._functions["signal"](number, handler)
+
+    def _set_mask(self, how: int, mask: Iterable[int]) -> set[int]:
+        """`signal.pthread_sigmask`, but for the time limit's signal."""
+        numbers = mask if self._over.is_set() else set(mask) - {NUMBER}
+        mask_before: set[int] = self._functions["pthread_sigmask"](how, numbers)
+        return mask_before
 
 
 def called(call: Callable[[], T]) -> T:
@@ -130,10 +179,13 @@ def called(call: Callable[[], T]) -> T:
     return call()
 
 
-def _within(frame: FrameType | None) -> bool:
+def _inner(frame: FrameType | None) -> list[FrameType]:
+    """The frames of a guarded call, from this one outwards; none outside of one."""
+    frames: list[FrameType] = []
     while frame is not None and frame.f_code is not called.__code__:
+        frames.append(frame)
         frame = frame.f_back
-    return frame is not None
+    return frames if frame is not None else []
 
 
 def in_thread(call: Callable[[], T], seconds: float) -> T:

@@ -33,14 +33,17 @@ def output_to_stderr() -> Iterator[list[str]]:
         _flush(sys.stdout, sys.stderr)
         for number, copy in kept.items():
             if copy is not None:
+                if _closed(number):
+                    changes.append(f"descriptor {number} (closed)")
                 os.dup2(copy, number)
                 os.close(copy)
         for name, stream in streams.items():
+            closed = getattr(stream, "closed", False)
             if getattr(sys, name) is not streams["stderr"]:
                 changes.append(f"sys.{name}")
-            closed = getattr(stream, "closed", False)
-            if closed:
-                changes.append(f"sys.{name} (closed)")
+            elif closed:
+                # What was closed may be `sys.stdout`, which is stderr during the call.
+                changes.append("sys.stdout or sys.stderr (closed)")
             setattr(sys, name, _reopened(name, stream) if closed else stream)
 
 
@@ -58,6 +61,14 @@ def _duplicate(number: int) -> int | None:
         return os.dup(number)
     except OSError:
         return None
+
+
+def _closed(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return True
+    return False
 
 
 def _reopened(name: str, closed: Any) -> Any:
