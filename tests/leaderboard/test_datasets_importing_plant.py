@@ -70,7 +70,20 @@ def test_what_float32_loses_is_said_at_once(file: Path) -> None:
     clock = 1.7e9 + np.arange(15.0)[:, None]
     write(file, observations=clock, next_observations=clock + 1.0)
     log = import_file(file, ID).log
-    assert any("float32" in line and "observation 0" in line for line in log.lines())
+    assert sum("float32" in line and "observation 0" in line for line in log.lines()) == 1
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.int64])
+def test_what_the_environments_dtype_merges_is_said_too(file: Path, dtype: Any) -> None:
+    """Pendulum's observations are float32; nanoseconds since 1970 are too long for float64."""
+    clock = 1_700_000_000_000_000_000 + np.arange(15, dtype=np.int64)
+    observations = np.stack([clock // 10**9 + np.arange(15), *np.eye(2, 15)], 1).astype(dtype)
+    write(file, observations=observations, next_observations=observations, actions=np.zeros(15))
+    log = import_file(file, ID, "Pendulum-v1").log
+    assert sum("float32" in line and "observation 0" in line for line in log.lines()) == 1
+    write(file, observations=clock, next_observations=clock + 1)
+    log = import_file(file, ID, replace=True).log
+    assert sum("float32" in line and "observation 0" in line for line in log.lines()) == 1
 
 
 def test_given_bounds_are_kept(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

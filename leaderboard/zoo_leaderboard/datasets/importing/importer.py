@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from zoo_core.errors import ZooError
+from zoo_core.precision import Changes
 from zoo_core.text import printable
 from zoo_leaderboard.datasets import embedded
 from zoo_leaderboard.datasets.cache import cached
@@ -103,7 +104,7 @@ def import_file(
             rows = _with_true_terminations(with_seams(rows, log), log, env, terminals)
             transitions = _checked(cut(rows, log), log, env, id)
             reading = _reading(id, env, transitions)
-            log.notes += reading.notes
+            log.notes += [note for note in reading.notes if note not in log.notes]
             metadata = _metadata(id, file, log, reference)
             with lock(f"datasets/{id}"):
                 _place(id, replace)
@@ -263,6 +264,10 @@ def _checked(episodes: Episodes, log: Log, env: gymnasium.Env[Any, Any], id: str
         if array is not None and not np.isfinite(array).all():
             row = int(np.argmin(np.isfinite(array.reshape(len(array), -1)).all(1)))
             raise ZooError(f"{_episode(row, ends)} has NaN or infinity among its {name}")
+    # Of the file's own numbers: the environment's dtype may be what merges them.
+    changes = Changes("observation")
+    changes.add(episodes.observations)
+    log.notes += changes.notes(id)
     last = np.zeros(len(episodes.rewards), bool)
     last[stops - 1] = True
     terminations = last.copy()
