@@ -8,6 +8,8 @@ from zoo_leaderboard.board.loading import load
 from zoo_leaderboard.commands.leaderboard import plot_command
 from zoo_leaderboard.report.plots import KINDS, MARKERS, PALETTE, styles
 from zoo_leaderboard.report.plots.curves import learning_curves
+from zoo_leaderboard.report.plots.heatmap import score_heatmap
+from zoo_leaderboard.report.plots.improvement import improvement_matrix
 from zoo_leaderboard.result import Times
 from zoo_leaderboard.store import Store
 from zoo_leaderboard.track import Track
@@ -54,6 +56,26 @@ def test_figures_of_single_runs_and_of_gaps(tmp_path, kind):
         synthetic("fair", "d-v0", 0, failure="no"),
     )
     assert found.plot(tmp_path / f"{kind}.png", kind).stat().st_size > 5000
+
+
+@pytest.mark.parametrize("draw", [score_heatmap, improvement_matrix])
+def test_labels_with_settings_lie_inside_the_picture(tmp_path, draw):
+    settings = {"sampler.hidden": 64, "sampler.std": "state_independent", "steps": 3000}
+    figure = draw(
+        board(
+            tmp_path,
+            *(
+                synthetic("td3_bc", "a-v0", seed, (0.0, 9.0), settings={**settings, "steps": n})
+                for n in (2000, 3000)
+                for seed in range(2)
+            ),
+        )
+    )
+    figure.draw_without_rendering()
+    left, bottom = figure.bbox.extents[:2]
+    panel = figure.axes[0]
+    assert all(t.get_window_extent().x0 >= left for t in panel.get_yticklabels())
+    assert all(t.get_window_extent().y0 >= bottom for t in panel.get_xticklabels())
 
 
 @pytest.mark.parametrize("datasets", [["a-v0"], ["a-v0", "b/c-v1"]])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import ZooError
 from zoo_leaderboard.board.board import Board
-from zoo_leaderboard.report.plots.styles import Style, bare, styles, title
+from zoo_leaderboard.report.plots.styles import LETTER, Style, bare, styles, title
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,8 +66,8 @@ def learning_curves(board: Board) -> Figure:
 
 
 def _legend_columns(labels: list[str], width: float) -> int:
-    """As many as fit into so many inches, by the longest label at some 0.085 inches a letter."""
-    column = 0.6 + 0.085 * max(len(label) for label in labels)
+    """As many as fit into so many inches, by the longest label."""
+    column = 0.6 + LETTER * max(len(label) for label in labels)
     return max(1, min(len(labels), int(width / column)))
 
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from zoo_core.errors import ZooError
 from zoo_leaderboard.board.board import Board
-from zoo_leaderboard.report.plots.styles import title
+from zoo_leaderboard.report.plots.styles import LONGEST, inches, title
+from zoo_leaderboard.report.tables.labels import short_labels
 from zoo_leaderboard.stats import mean
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ def score_heatmap(board: Board) -> Figure:
             for row in rows
         ]
     )
-    size = (0.9 * len(datasets) + 4.0, 0.32 * len(rows) + 3.0)
+    labels = short_labels(rows, LONGEST)
+    width = 0.9 * len(datasets) + 4.0 + inches(labels, 2.0)
+    size = (width, 0.32 * len(rows) + 3.0 + inches(datasets, 2.0))
     figure, panel = plt.subplots(figsize=size, layout="constrained")
     sns.heatmap(
         values,
@@ -49,7 +52,7 @@ def score_heatmap(board: Board) -> Figure:
         annot_kws={"fontsize": 8},
         linewidths=0.5,
         xticklabels=datasets,
-        yticklabels=[row.label for row in rows],
+        yticklabels=labels,
         cbar_kws={"label": "mean normalised score"},
         ax=panel,
     )

@@ -8,7 +8,8 @@ import numpy as np
 
 from zoo_core.errors import ZooError
 from zoo_leaderboard.board.board import Board
-from zoo_leaderboard.report.plots.styles import covered, title
+from zoo_leaderboard.report.plots.styles import LONGEST, covered, inches, title
+from zoo_leaderboard.report.tables.labels import short_labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +38,8 @@ def improvement_matrix(board: Board) -> Figure:
             if i != j:
                 values[i, j] = board.improvement(x, y).value
                 texts[i, j] = f"{values[i, j]:.2f}" + ("•" if board.told_apart(x, y) else "")
-    side = 0.5 * len(labels)
+    names = short_labels([board.row(label) for label in labels], LONGEST)
+    side = 0.5 * len(labels) + inches(names, 1.2)
     figure, panel = plt.subplots(figsize=(side + 3.4, side + 2.4), layout="constrained")
     sns.heatmap(
         values,
@@ -49,8 +51,8 @@ def improvement_matrix(board: Board) -> Figure:
         annot_kws={"fontsize": 7},
         linewidths=0.5,
         square=True,
-        xticklabels=labels,
-        yticklabels=labels,
+        xticklabels=names,
+        yticklabels=names,
         cbar_kws={"label": "P(row > column)", "shrink": 0.7},
         ax=panel,
     )

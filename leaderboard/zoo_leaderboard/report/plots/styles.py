@@ -9,6 +9,11 @@ from typing import Any
 
 from zoo_leaderboard.board.board import Board
 
+LETTER = 0.085
+"""Inches of a letter of a label, about."""
+LONGEST = 60
+"""Letters of a row's label on an axis."""
+
 Style = tuple[str, str]
 """Colour and marker."""
 
@@ -66,6 +71,11 @@ def legend(figure: Any, panel: Any, labels: list[str]) -> None:
         frameon=False,
         fontsize="small",
     )
+
+
+def inches(labels: Iterable[str], covered: float) -> float:
+    """How much the longest label needs beyond so many inches."""
+    return max(0.0, LETTER * max(map(len, labels), default=0) - covered)
 
 
 def bare(panel: Any) -> None:
