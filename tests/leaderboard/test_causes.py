@@ -11,7 +11,8 @@ from zoo_core import ZooError
 from zoo_leaderboard import datasets
 from zoo_leaderboard.causes import by_cause, named
 from zoo_leaderboard.commands.leaderboard import _finish, table_command
-from zoo_leaderboard.planning import Job, Planner, _obtainable
+from zoo_leaderboard.planning import Job, Planner
+from zoo_leaderboard.planning.jobs import _obtainable
 from zoo_leaderboard.running.runner import Summary
 from zoo_leaderboard.store import Store
 from zoo_leaderboard.track import load_track
