@@ -45,6 +45,7 @@ def played(env):
     [
         *(1.5, np.float32(1.5), np.array(1.5), np.array([[1.5]]), [1.5]),
         *(torch.tensor(1.5), torch.tensor([1.5], requires_grad=True), Fraction(3, 2)),
+        *(torch.tensor(1.5, dtype=torch.bfloat16), np.array([1.5], object)),
     ],
     ids=repr,
 )
@@ -79,7 +80,10 @@ def test_a_flag_is_any_one_truth(flag):
 
 @pytest.mark.parametrize(
     "observation",
-    [[1.0, 2], (1, 2), torch.tensor([1.0, 2.0]), np.array([[1, 2]]), np.array([1.0, 2.0])],
+    [
+        *([1.0, 2], (1, 2), torch.tensor([1.0, 2.0]), np.array([[1, 2]]), np.array([1.0, 2.0])),
+        *(np.array([1.0, 2], object), torch.tensor([1, 2], dtype=torch.bfloat16)),
+    ],
     ids=repr,
 )
 def test_an_observation_is_as_many_numbers_as_its_space_has(observation):
@@ -93,6 +97,11 @@ def test_an_observation_is_as_many_numbers_as_its_space_has(observation):
     with Evaluator(lambda: env, Protocol(episodes=1)) as evaluate:
         evaluate(act)
     assert torch.equal(seen[0], torch.tensor([[1.0, 2.0]]))
+
+
+def test_an_info_may_be_absent():
+    env = Ported((ZERO, 1.0, True, False, None), at_reset=(ZERO, None))
+    assert played(env).returns == (1.0,)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +120,8 @@ def test_an_observation_is_as_many_numbers_as_its_space_has(observation):
         ((None, 0.0, True, False, {}), "None"),
         (("ab", 0.0, True, False, {}), "'ab'"),
         ((np.array([[1.0], None], object), 0.0, True, False, {}), "object"),
+        ((ZERO, 10**400, True, False, {}), "1000"),
+        ((ZERO, 0.0, True, False, [{"a": 1}]), "[{'a': 1}]"),
         ((ZERO, 0.0, True, {}), "4 values"),
         (None, "None"),
     ],

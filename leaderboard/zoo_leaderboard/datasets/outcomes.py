@@ -44,20 +44,20 @@ def reset_outcome(space: gymnasium.Space[Any], returned: Any) -> tuple[Any, Mapp
     if not (
         isinstance(returned, tuple | list)
         and len(returned) == 2
-        and isinstance(returned[1], Mapping)
+        and isinstance(returned[1], Mapping | None)
     ):
         raise ZooError(
             f"reset returned {shown(returned)}, not (observation, info) as Gymnasium's does"
         )
-    return observation_of(space, returned[0]), returned[1]
+    return observation_of(space, returned[0]), returned[1] or {}
 
 
 def step_outcome(space: gymnasium.Space[Any], returned: Any) -> Outcome:
     """The outcome of a `step`.
 
     Raises:
-        ZooError: not Gymnasium's five values, a reward or flag that is not one number, or an
-            observation that does not fit the space.
+        ZooError: not Gymnasium's five values, a reward or flag that is not one number, an
+            observation that does not fit the space, or an info that is no mapping.
     """
     if not (isinstance(returned, tuple | list) and len(returned) == 5):
         count = f"{len(returned)} values" if isinstance(returned, tuple | list) else shown(returned)
@@ -66,12 +66,14 @@ def step_outcome(space: gymnasium.Space[Any], returned: Any) -> Outcome:
             "as Gymnasium's does"
         )
     observation, reward, terminated, truncated, info = returned
+    if not isinstance(info, Mapping | None):
+        raise ZooError(f"the info is not a dictionary: {shown(info)}")
     return Outcome(
         observation_of(space, observation),
         reward if type(reward) is float else _number("reward", reward),
         terminated if type(terminated) is bool else _flag("terminated", terminated),
         truncated if type(truncated) is bool else _flag("truncated", truncated),
-        info,
+        info or {},
     )
 
 
@@ -121,16 +123,19 @@ def _array(value: Any) -> NDArray[Any] | None:
     """A value's numbers; None if it is not made of numbers."""
     if hasattr(value, "detach"):
         value = value.detach().cpu()
+        if value.is_floating_point():
+            # Numpy has no bfloat16.
+            value = value.double()
     try:
         array = np.asarray(value)
+        if array.dtype.kind == "O" and all(isinstance(x, numbers.Real) for x in array.flat):
+            array = array.astype(np.float64)
     except Exception:
         return None
     return array if array.dtype.kind in "biuf" else None
 
 
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, numbers.Real):
-        return float(value)
     array = _array(value)
     if array is None or array.size != 1:
         raise ZooError(f"the {name} is not one number: {shown(value)}")
