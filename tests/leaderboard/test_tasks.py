@@ -18,7 +18,7 @@ from minari.data_collector import EpisodeBuffer
 from zoo_core.errors import ZooError
 from zoo_leaderboard import datasets
 from zoo_leaderboard.datasets import Environment
-from zoo_leaderboard.datasets.reference import reference_of
+from zoo_leaderboard.datasets.reference import reference_of, unused_reference
 from zoo_leaderboard.result import Protocol
 from zoo_leaderboard.running.evaluation import Evaluator
 from zoo_leaderboard.running.versions import versions
@@ -231,6 +231,8 @@ def test_d4rls_references_count_for_the_task_that_they_were_measured_on(
 ) -> None:
     found = reference_of({}, Environment(spec).task)
     assert (found is not None) == counts
+    same_name = Environment(spec).task["id"].startswith("Hopper")
+    assert bool(unused_reference(Environment(spec).task)) == (same_name and not counts)
     own = reference_of({"ref_min_score": 1.0, "ref_max_score": 2.0}, Environment(spec).task)
     assert own is not None and own.max == 2.0, "a dataset's own are those of its task"
 

@@ -67,6 +67,8 @@ def _remarks(info: DatasetInfo) -> Iterable[Text]:
         return [Text("-")]
     reference = info.reference
     scores = f"{reference.min:g} to {reference.max:g}" if reference else "none"
+    if not reference and info.unused_reference:
+        scores = f"none: {info.unused_reference}"
     if info.environment is None:
         scores = "no environment: trains without a score"
     return [Text(scores), *(Text(printable(note), style="yellow") for note in info.notes)]

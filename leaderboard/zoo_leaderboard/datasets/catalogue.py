@@ -17,7 +17,7 @@ from zoo_leaderboard.datasets.known import known_environment
 from zoo_leaderboard.datasets.locate import local_ids, require_network
 from zoo_leaderboard.datasets.metadata import Metadata, checked, read_metadata
 from zoo_leaderboard.datasets.reading import spaces_of
-from zoo_leaderboard.datasets.reference import Reference, reference_of
+from zoo_leaderboard.datasets.reference import Reference, reference_of, unused_reference
 from zoo_leaderboard.datasets.spaces import ActionScaling, observation_size
 
 Where = Literal["embedded", "zoo", "local", "remote"]
@@ -40,6 +40,8 @@ class DatasetInfo:
     environment: str | None = None
     """Gymnasium's id."""
     reference: Reference | None = None
+    unused_reference: str = ""
+    """Why reference scores of the environment's name do not count for it, in a line."""
     megabytes: float | None = None
     """The size of its files."""
     author: str | None = None
@@ -121,6 +123,7 @@ def _info(id: str, where: Where, metadata: Metadata) -> DatasetInfo:
             action_dim = len(ActionScaling.of(id, action_space).low)
     except ZooError as error:
         problem = str(error)
+    task = environment.task if environment else None
     return DatasetInfo(
         id,
         where,
@@ -129,7 +132,8 @@ def _info(id: str, where: Where, metadata: Metadata) -> DatasetInfo:
         observation_dim=observation_dim,
         action_dim=action_dim,
         environment=environment.id if environment else None,
-        reference=reference_of(metadata, environment.task if environment else None),
+        reference=reference_of(metadata, task),
+        unused_reference=unused_reference(task),
         megabytes=metadata.get("dataset_size"),
         author=metadata.get("author"),
         code=metadata.get("code_permalink"),

@@ -55,10 +55,23 @@ def reference_of(metadata: Mapping[str, Any], task: Task | None) -> Reference | 
     if low is not None and high is not None and math.isfinite(high - low) and high != low:
         source = metadata.get("ref_source") or f"metadata of {metadata.get('dataset_id')}"
         return Reference(float(low), float(high), str(source))
-    match = re.fullmatch(r"(\w+)-v\d+", task["id"] if task else "")
-    if task and match and match[1] in D4RL_RETURNS and _is_d4rls(task):
-        return Reference(*D4RL_RETURNS[match[1]], source=D4RL_SOURCE)
+    returns = D4RL_RETURNS.get(_name(task))
+    if task and returns and _is_d4rls(task):
+        return Reference(*returns, source=D4RL_SOURCE)
     return None
+
+
+def unused_reference(task: Task | None) -> str:
+    """Why D4RL's references do not count for a task of their name, in a line; else empty."""
+    if task is None or _name(task) not in D4RL_RETURNS or _is_d4rls(task):
+        return ""
+    return f"D4RL's are for {_name(task)} with its own arguments, no wrapper and {D4RL_STEPS} steps"
+
+
+def _name(task: Task | None) -> str:
+    """An id without its version, such as Hopper; empty for an id of another form."""
+    match = re.fullmatch(r"(\w+)-v\d+", task["id"] if task else "")
+    return match[1] if match else ""
 
 
 def _is_d4rls(task: Task) -> bool:
