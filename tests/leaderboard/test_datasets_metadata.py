@@ -219,6 +219,25 @@ def test_unreadable_metadata(odd: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert "Permission denied" in str(row().problem)
 
 
+def test_metadata_may_begin_with_a_byte_order_mark_and_have_windows_line_ends(odd: Path) -> None:
+    path = odd / "metadata.json"
+    text = json.dumps({**json.loads(path.read_text()), "author": "José"}, indent=1)
+    path.write_bytes(text.replace("\n", "\r\n").encode("utf-8-sig"))
+    assert row().problem is None
+    assert datasets.find("toy/odd-v0").data.lengths.tolist() == [5]
+
+
+def test_a_missing_value_is_called_missing(odd: Path) -> None:
+    (odd / "metadata.json").write_text(json.dumps({"observation_space": "x" * 300}))
+    assert "total_episodes is missing" in refused()
+
+
+def test_data_that_are_no_hdf5_are_a_line(odd: Path) -> None:
+    (odd / "main_data.hdf5").write_bytes(b"junk")
+    text = refused()
+    assert len(text) <= 170 + len(str(odd)) and str(odd) in text and "damaged" in text
+
+
 def test_a_namespaces_metadata_are_not_read(odd: Path) -> None:
     for text in ("", "[]", "{broken"):
         (odd.parent.parent / "namespace_metadata.json").write_text(text)

@@ -42,7 +42,7 @@ def read_metadata(data_path: Path) -> Metadata:
             data that it describes are missing.
     """
     try:
-        found = json.loads((data_path / FILE).read_text(encoding="utf-8"))
+        found = json.loads((data_path / FILE).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ZooError(
@@ -81,6 +81,8 @@ def _reason(error: ValidationError) -> str:
     if first["type"] == "value_error":
         return what
     name = ".".join(str(part) for part in first["loc"]) or FILE
+    if first["type"] == "missing":
+        return f"{printable(name, _SHOWN)} is missing"
     value = printable(json.dumps(first["input"], default=str), _SHOWN)
     return f"{printable(name, _SHOWN)} is {value} ({what})"
 

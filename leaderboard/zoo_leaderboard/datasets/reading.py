@@ -106,10 +106,10 @@ def read(name: str, data_path: Path, metadata: Metadata) -> Reading:
     except ZooError:
         raise
     except Exception as error:
-        reason = printable(str(error) or type(error).__name__, 80)
+        reason = printable(str(error) or type(error).__name__, 60)
         raise ZooError(
-            f"dataset '{name}' at '{data_path}' cannot be read: {reason}; "
-            f"if the copy is damaged, delete it and get it again (minari download {name})"
+            f"dataset '{name}' cannot be read, its copy at '{data_path}' may be damaged "
+            f"({reason}); delete it and get it again"
         ) from None
     return reader.reading()
 
