@@ -150,6 +150,17 @@ def test_replay_buffers_done_includes_its_timeouts(tmp_path):
     assert "parallel environments" in refused(saved(tmp_path / "two.npz", parallel), replace=True)
 
 
+def test_the_unfilled_rest_of_a_replay_buffer_is_named(tmp_path):
+    arrays = logged()
+    full = saved(tmp_path / "full.npz", arrays)
+    assert not any("zeros" in line for line in imported(full)[0].log.lines())
+    rest = {
+        n: np.concatenate([a, np.zeros((250, *a.shape[1:]), a.dtype)]) for n, a in arrays.items()
+    }
+    lines = imported(saved(tmp_path / "part.npz", rest))[0].log.lines()
+    assert any("last 250 rows are zeros" in line for line in lines)
+
+
 def test_imitations_trajectories_keep_their_final_observations(tmp_path):
     arrays = logged()
     parts = np.split(arrays["observations"], FINALS[:-1] + 1)

@@ -30,7 +30,7 @@ from zoo_leaderboard.datasets.importing.entries import DAMAGE, contents
 from zoo_leaderboard.datasets.importing.episodes import Episodes, Log, cut, with_seams
 from zoo_leaderboard.datasets.importing.observations import arranged
 from zoo_leaderboard.datasets.importing.plant import ActionBounds, placeholder
-from zoo_leaderboard.datasets.importing.rows import Rows
+from zoo_leaderboard.datasets.importing.rows import Rows, unfilled
 from zoo_leaderboard.datasets.known import known_ids
 from zoo_leaderboard.datasets.reading import Reader, Reading
 from zoo_leaderboard.datasets.reference import Reference
@@ -99,6 +99,11 @@ def import_file(
         if reference is not None:
             _check_reference(reference)
         rows, log = _read(file, layout, subset)
+        if (zeros := unfilled(rows)) > 1:
+            log.notes.append(
+                f"the last {zeros:,} rows are zeros: if the file is a replay buffer that was not "
+                "full, save its filled rows alone"
+            )
         env, spec = _target(environment, kwargs, bounds, rows, log)
         try:
             rows = _with_true_terminations(with_seams(rows, log), log, env, terminals)

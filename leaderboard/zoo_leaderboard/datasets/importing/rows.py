@@ -71,6 +71,16 @@ def rows_of(arrays: dict[str, tuple[str, Array]]) -> Rows:
     )
 
 
+def unfilled(rows: Rows) -> int:
+    """The number of rows at the end that are all zeros, as in a replay buffer that is not full."""
+    parts = (rows.observations, rows.actions, rows.rewards[:, None], rows.next_observations)
+    filled = np.zeros(len(rows.rewards), bool)
+    for part in parts:
+        if part is not None:
+            filled |= (part != 0).any(1)
+    return int(np.argmax(filled[::-1])) if filled.any() else 0
+
+
 def vectors(name: str, array: Array) -> Array:
     """[N, D] of [N], [N, D] or, from one vectorised environment, [N, 1, D].
 
