@@ -173,10 +173,23 @@ class Worldwide(Counting):
         return np.full(2, 0.1 * type(self).resets), {}
 
 
+class Late(Counting):
+    """Draws from the system's entropy, but not in the first 50 steps."""
+
+    def reset(self, **options):
+        self.steps = 0
+        return super().reset(**options)
+
+    def step(self, action):
+        self.steps += 1
+        noise = np.random.default_rng().uniform() if self.steps > 50 else 0.0
+        return np.zeros(2, np.float32), noise, False, self.steps == 70, {}
+
+
 @pytest.mark.parametrize(
     "make",
-    [lambda: Drawing(lambda env: np.random.default_rng().uniform()), Worldwide],
-    ids=["entropy of the system", "state of the class"],
+    [lambda: Drawing(lambda env: np.random.default_rng().uniform()), Worldwide, Late],
+    ids=["entropy of the system", "state of the class", "late"],
 )
 def test_what_the_seed_does_not_determine_is_named(make):
     with Evaluator(make, Protocol(episodes=2)) as evaluate:

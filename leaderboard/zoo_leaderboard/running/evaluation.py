@@ -28,7 +28,7 @@ from zoo_leaderboard.running.rollout import Environment, Rollout, seeded_process
 
 Act = Callable[[Tensor], Tensor]
 """Raw observations [B, O] to actions [B, A] in [-1, 1]; B shrinks as episodes end."""
-REPLAYED = 10
+REPLAYED = 100
 """Steps of the first evaluation that are played again, to see whether they are the same."""
 RESET_SUFFICES = ("gymnasium_robotics.envs.maze.point_maze",)
 """Modules of environments that keep nothing over a reset, by a test, and take longer to make than
