@@ -216,7 +216,7 @@ def test_what_cannot_be_made_says_why_in_its_own_words(name: str, words: str) ->
     text = str(caught.value)
     assert words in text and f"'{name}'" in text
     assert text.isprintable() and len(text) <= 260
-    if "no_such_package" not in name and "a:b" not in name:
+    if "no_such_package" not in name:
         assert text.count("pip install") == words.count("pip install"), "no guess"
 
 
@@ -279,3 +279,16 @@ def test_a_hint_of_what_to_install_is_the_errors_own(error: Exception, text: str
 
     found = missing_package(error)
     assert found == text
+
+
+@pytest.mark.parametrize("id", ["a:b:Arm-v0", "x y:Arm-v0"])
+def test_what_is_no_name_of_a_package_is_not_to_be_installed(id: str) -> None:
+    with pytest.raises(ZooError, match=f"'{id}' cannot be made") as caught:
+        Environment.named(id).portable()
+    assert "pip install" not in str(caught.value)
+
+
+def test_a_reason_of_several_parts_is_its_first() -> None:
+    with pytest.raises(ZooError, match="'Walker2d-v2' cannot be made: The mujoco v2") as caught:
+        Environment.named("Walker2d-v2").make_raw()
+    assert len(str(caught.value)) <= 200 and "('" not in str(caught.value)

@@ -314,7 +314,10 @@ _shown: set[str] = set()
 
 
 def _line(error: BaseException) -> str:
-    return printable(str(error), LONGEST_REASON) or type(error).__name__
+    text = str(error)
+    if len(error.args) > 1 and text == str(error.args):
+        text = str(error.args[0])
+    return printable(text, LONGEST_REASON) or type(error).__name__
 
 
 def _quoted(requirements: Sequence[str]) -> str:

@@ -28,4 +28,5 @@ def absent_package(error: ImportError) -> str | None:
         found = not package or importlib.util.find_spec(package) is not None
     except (ImportError, ValueError):
         found = False
-    return package if not found and isinstance(error, ModuleNotFoundError) else None
+    absent = package.isidentifier() and not found and isinstance(error, ModuleNotFoundError)
+    return package if absent else None
