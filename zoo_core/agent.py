@@ -161,7 +161,7 @@ class Agent(nn.Module):
         Args:
             observations: As the environment gives them.
             noise: What the choice draws from, such as `GeneratorNoise(generator)`.
-            act: A named act; none for the headline.
+            act: A named act. Default: the headline.
 
         Raises:
             UnknownName: no such act.
@@ -205,8 +205,8 @@ class Agent(nn.Module):
 
         Args:
             path: The file.
-            seed: Which seed of a group; none for the first.
-            registry: What is registered; none for the installed plugins.
+            seed: Seed of a group. Default: the first.
+            registry: Registered plugins. Default: the installed ones.
 
         Raises:
             BadCheckpoint: the file is damaged, or not a checkpoint, or lacks that seed.

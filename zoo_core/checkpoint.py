@@ -87,7 +87,8 @@ def read(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
     except Exception as error:
         # torch.load raises a dozen types for damaged files: zip, pickle, runtime and value errors.
         raise BadCheckpoint(
-            f"{path} is damaged or no checkpoint ({type(error).__name__}); delete it to start anew"
+            f"{path} is damaged or no checkpoint ({type(error).__name__}); delete it to start from "
+            "scratch"
         ) from None
     if not isinstance(content, dict) or "format" not in content or "agents" not in content:
         raise BadCheckpoint(f"{path} is no checkpoint of the zoo")

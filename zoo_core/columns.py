@@ -66,7 +66,9 @@ def read(directory: Path, key: str) -> dict[str, Tensor]:
     """
     folder = directory / key
     if not folder.is_dir():
-        raise BadCheckpoint(f"the prepared columns {folder} are missing; start the run anew")
+        raise BadCheckpoint(
+            f"the prepared columns {folder} are missing; start the run from scratch"
+        )
     try:
         # Copy-on-write, since torch warns of read-only arrays; nothing writes to them.
         return {

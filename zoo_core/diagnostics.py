@@ -71,7 +71,7 @@ def diagnose(
         agent: In evaluation mode.
         data: As logged; transitions are chosen by `probe`.
         noise: What the policy draws from.
-        act: A named act; none for the headline.
+        act: A named act. Default: the headline.
         rows: Transitions at most.
     """
     index = probe(data, rows)
@@ -117,9 +117,9 @@ def critic_of(agent: Agent) -> Critic | None:
 def value_range(rewards: Tensor, terminations: Tensor, discount: float) -> Range | None:
     """What Q can be if it is a discounted sum of rewards such as these.
 
-    An endless episode of the least reward is worth r_min / (1 - discount), and so above. Where some
+    An endless episode of the minimum reward is worth r_min / (1 - discount), and so above. If some
     episodes terminate, the last reward may also come at once; where every transition terminates,
-    there is no other. None for a discount of 1 where something goes on.
+    there is no other. None for a discount of 1 where an episode does not terminate.
 
     Args:
         rewards: [N], as the critic sees them.

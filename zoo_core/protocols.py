@@ -88,7 +88,7 @@ class HasSolver(Protocol):
 
 @runtime_checkable
 class HasScale(Protocol):
-    """A guided sampler whose guidance can be weighed anew (ability `sample_scaled`)."""
+    """A guided sampler whose guidance can be weighed at each call (ability `sample_scaled`)."""
 
     def sample_scaled(self, observations: Tensor, noise: Noise, n: int, scale: float) -> Tensor:
         """Actions [n, B, A] for observations [B, O] at that scale."""

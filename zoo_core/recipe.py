@@ -124,7 +124,7 @@ class Recipe:
         return tuple(dict.fromkeys(paths))
 
     def act(self, name: str | None = None) -> Act:
-        """The act of that name; none for the headline.
+        """The act of that name. Default: the headline.
 
         Raises:
             UnknownName: with the acts that there are.
@@ -158,7 +158,7 @@ def resolve(
         defaults: Values by path that apply where the path exists, below `settings`.
         dataset: The dataset's id or expression; needed by `tuned`.
         tuned: Whether the algorithm's values for that dataset apply.
-        registry: What is registered; none for the installed plugins.
+        registry: Registered plugins. Default: the installed ones.
 
     Raises:
         UnknownName: an algorithm, a path, a part or a loss that nobody registered.

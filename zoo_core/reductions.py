@@ -40,7 +40,7 @@ def first(q: Tensor) -> Tensor:
 
 
 def max_then_min(q: Tensor) -> Tensor:
-    """Each member's best candidate, then the least of them (Diffusion-QL's max-Q backup)."""
+    """Each member's best candidate, then the minimum of them (Diffusion-QL's max-Q backup)."""
     return q.amax(1).amin(0)
 
 

@@ -273,9 +273,9 @@ def load(
     """Loads the built-in parts and the installed plugins.
 
     Args:
-        only: Limits loading to these names; none for all (`ZOO_PLUGINS` where it is set).
+        only: Names to load. Default: all, or `ZOO_PLUGINS` if it is set.
         disable: Names to leave out, beside those in `ZOO_DISABLE_PLUGINS`.
-        found: The entry points to load; none for the installed ones.
+        found: Entry points to load. Default: the installed ones.
     """
     from zoo_core import builtin
 

@@ -159,7 +159,7 @@ def stage_lines(recipe: Recipe, stage: Stage) -> list[str]:
         first = (stage.prepare.__doc__ or "").strip().split("\n")[0]
         lines.insert(1, f"  prepares columns: {first}".rstrip(": "))
     if stage.reset:
-        lines.insert(1, f"  starts anew: {', '.join(stage.reset)}")
+        lines.insert(1, f"  starts from scratch: {', '.join(stage.reset)}")
     return lines
 
 

@@ -123,7 +123,7 @@ class Adam(Config):
     decoupled: bool = False
     """Whether weight decay is decoupled from the gradient (AdamW, arXiv:1711.05101)."""
     max_grad_norm: PositiveFloat | None = None
-    """Norm to which the part's gradient is clipped; none for no clipping."""
+    """Norm to which the part's gradient is clipped. If None, it is not clipped."""
 
     @field_validator("lr")
     @classmethod
@@ -148,9 +148,9 @@ class Ema(Config):
     every: PositiveInt = 1
     """Steps between moves."""
     start: PositiveInt | None = None
-    """The first step that moves; none for `every`."""
+    """The first step that moves. Default: `every`."""
     after: str | None = None
-    """The update after which it moves, so that those behind see it moved; none for the last."""
+    """The update after which it moves, so that those behind see it moved. Default: the last."""
 
     def __init__(self, part: str, **settings: Any) -> None:
         super().__init__(part=part, **settings)  # type: ignore[call-arg]
@@ -183,7 +183,7 @@ class Update:
     every: int = 1
     """Steps between updates, counted from 1 within the stage."""
     start: int | None = None
-    """The first step; none for `every`."""
+    """The first step. Default: `every`."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.losses, tuple) or not all(isinstance(t, Term) for t in self.losses):
@@ -219,7 +219,7 @@ class Stage:
     updates: tuple[Update, ...]
     emas: tuple[Ema, ...] = ()
     batch: Transitions | Windows | None = None
-    """What a step sees; none for transitions, as many as the algorithm's `batch_size` says."""
+    """How batches are drawn. Default: `batch_size` transitions."""
     prepare: Prepare | None = None
     prepare_reads: tuple[str, ...] = ()
     """The parts and settings that decide what is prepared, such as `sampler.prior` and `samples`: a
@@ -258,18 +258,18 @@ class Act(Config):
     reduce: Members = "min"
     """How the critic's members become one score."""
     temperature: PositiveFloat = 1.0
-    """Of the softmax: probabilities are proportional to exp(score / temperature)."""
+    """Temperature of the softmax: probabilities are proportional to exp(score / temperature)."""
     value: str = "value"
-    """Of the expectile: the part that is V."""
+    """The part that is V, for the expectile."""
     expectile: float = Field(default=0.7, gt=0.0, lt=1.0)
-    """Of the expectile: tau."""
+    """The level tau of the expectile."""
     average: PositiveInt = 1
     """How many candidates argmax, softmax and expectile choose, without replacement; the action is
     their mean."""
     solver: Solver | None = None
-    """How a diffusion is sampled; none for the sampler's own way."""
+    """How a diffusion is sampled. Default: by the sampler's own solver."""
     scale: float | None = Field(default=None, ge=0.0)
-    """Of a guided sampler's guidance; none for the sampler's own."""
+    """Weight of a guided sampler's guidance. Default: the sampler's own."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Act:

@@ -32,7 +32,7 @@ class TrackedRun:
     """Every setting's value by path, as JSON holds it."""
     total_steps: int
     step: int
-    """Where it goes on: what was told of later steps is told again."""
+    """Step to resume from; metrics of later steps are logged again."""
     folder: Path
     """The tracker's own for this run; there may be none yet."""
     shared: Path

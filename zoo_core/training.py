@@ -80,7 +80,7 @@ class Trainer:
         seeds: One agent each.
         device: `cpu`, `cuda` or `cuda:N`.
         engine: `solo` (one seed), `vmap` (any number), or `auto`.
-        columns_dir: Where prepared columns are kept as files; none keeps them in memory.
+        columns_dir: Folder for prepared columns. If None, they are kept in memory.
         dtype: Of parameters and batches.
 
     Raises:
@@ -359,7 +359,7 @@ class Trainer:
             self._prepared[position][key] = made
 
     def _telling(self, stage: Stage, position: int) -> contextlib.AbstractContextManager[None]:
-        """Passes on what is drawn for the seed at `position` to whoever asked `run` for it."""
+        """Reports the progress of the seed at `position` to the `preparing` callback of `run`."""
         tell, seeds = self._preparing, len(self.seeds)
         if tell is None:
             return contextlib.nullcontext()

@@ -326,7 +326,7 @@ def test_a_denoiser_trained_by_ddpm_loads_into_another_sampler(cloned, sampler, 
         ),
         (
             'acts.sample.solver={"name": "dpm_solver", "end": 1e-12}',
-            "acts.sample.solver: end must not lie before the least time of training, 0.001 (got "
+            "acts.sample.solver: end must not lie before the minimum time of training, 0.001 (got "
             "1e-12)",
         ),
     ],

@@ -24,7 +24,7 @@ class DPMSolverConfig(DiffusionConfig):
     trained_steps: PositiveInt = 1000
     """Steps T of a schedule in steps; has no meaning in continuous time."""
     trained_from: float = Field(default=1e-3, gt=0.0, lt=1.0)
-    """The least time of training in continuous time; has no meaning for a schedule in steps."""
+    """The minimum time of training in continuous time; has no meaning for a schedule in steps."""
     steps: PositiveInt = 15
     """Calls of the network for a sample. With an exact denoiser of a Gaussian of deviation 0.1 to
     0.6, that of samples is off by at most 7 % in 10 calls or more, and by at most 30 % in 5."""
@@ -56,7 +56,9 @@ class DPMSolverConfig(DiffusionConfig):
         self.solver()
         if self.schedule != "continuous":
             if self.trained_steps < 2:
-                raise ValueError("trained_steps must be at least 2, so that there is a way to go")
+                raise ValueError(
+                    "trained_steps must be at least 2, one to start from and one to end at"
+                )
             check_noised(self.schedule, self.trained_steps)
             if self.end is not None and self.end < 1.0 / self.trained_steps:
                 raise ValueError(

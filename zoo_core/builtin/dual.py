@@ -15,7 +15,7 @@ class DualConfig(Config):
     """Settings of the dual variable `dual`."""
 
     initial: PositiveFloat = 1.0
-    """Where the variable starts; where nothing trains it, it stays there."""
+    """Initial value; it stays there if nothing trains it."""
 
 
 class DualVariable(nn.Module):

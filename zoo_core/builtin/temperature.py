@@ -15,7 +15,7 @@ class TemperatureConfig(Config):
     """Settings of the loss `temperature`."""
 
     target_entropy: float | None = None
-    """The entropy that the policy should keep; none for -A, A the action's dimensions."""
+    """The entropy that the policy should keep. Default: -A, with A action dimensions."""
     factor: Literal["log", "value"] = "log"
     """What the constraint is multiplied by: log(temperature), as the authors' code and rlkit have
     it, or the temperature, as in equation 18."""

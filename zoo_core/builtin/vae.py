@@ -28,9 +28,9 @@ class VAEConfig(Config):
     activation: Activation = "relu"
     """Between the layers."""
     latent_dim: PositiveInt | None = None
-    """Size of the latent; none for twice the action's."""
+    """Size of the latent. Default: twice the action's."""
     latent_clip: PositiveFloat | None = 0.5
-    """Bound of each latent number when sampling; none for the whole prior."""
+    """Bound of each latent number when sampling. If None, unbounded."""
     min_log_std: float = -4.0
     """Lower bound of the encoder's log standard deviation."""
     max_log_std: float = 15.0

@@ -68,8 +68,8 @@ class DpmSolver:
         self.halve_curvature = solver.halve_curvature
         end = process.first if solver.end is None else solver.end
         if end < process.first * (1.0 - 1e-9):
-            least = f"the least time of training, {process.first:g}"
-            raise ValueError(f"end must not lie before {least} (got {end:g})")
+            minimum = f"the minimum time of training, {process.first:g}"
+            raise ValueError(f"end must not lie before {minimum} (got {end:g})")
         kept = math.exp(process.log_alpha(1.0))
         singlestep = solver.method == "singlestep" and self.order > 1
         if singlestep and self.expand == "noise" and kept < KEPT:

@@ -77,7 +77,7 @@ class Prediction:
 
 
 def _gradient(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Of f [...] -> [] at x; differentiable where gradients are on."""
+    """The gradient of f [...] -> [] at x; differentiable where gradients are on."""
     if transformed():
         result: Tensor = torch.func.grad(f)(x)
         return result

@@ -20,7 +20,7 @@ class Process(Protocol):
     """A variance-preserving process."""
 
     first: float
-    """The least time at which a denoiser is trained."""
+    """The minimum time at which a denoiser is trained."""
 
     def draw(self, noise: Noise, count: int) -> Tensor:
         """Uniform network times [count] of training."""
@@ -141,7 +141,7 @@ class ContinuousProcess(nn.Module):
     Args:
         smallest: b_0.
         largest: b_1.
-        first: The least time of training.
+        first: Minimum time of training.
     """
 
     def __init__(self, smallest: float = 0.1, largest: float = 20.0, first: float = 1e-3) -> None:

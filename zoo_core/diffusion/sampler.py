@@ -91,7 +91,7 @@ class DiffusionConfig(Config):
         return RandomFourierFeatures(size, min(FREQUENCY / steps, PER_STEP))
 
     def least_time(self) -> float:
-        """The least time of training of a continuous process."""
+        """The minimum time of training of a continuous process."""
         return 1e-3
 
     def solver(self) -> Solver:

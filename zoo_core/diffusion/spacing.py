@@ -1,4 +1,4 @@
-"""Where between noise and action a solver calls the network."""
+"""Times between noise and action at which a solver calls the network."""
 
 from collections.abc import Sequence
 

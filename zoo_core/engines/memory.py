@@ -14,7 +14,7 @@ def keep_freed_memory() -> bool:
     """Lets glibc keep up to 1 GiB of freed memory; whether it does.
 
     An update frees what the next one allocates again. By default glibc gives activations of some
-    MiB back to the system every time, and the system fills each of their pages with zeros anew,
+    MiB back to the system every time, and the system fills each of their pages with zeros again,
     which takes a quarter of an update of CQL.
     """
     try:

@@ -33,7 +33,7 @@ class _LinearMish(torch.autograd.Function):
             derivative = torch.empty_like(z)
             write_value_and_derivative(z, z, derivative)
         else:
-            # The kernel adds the bias while it has the product at hand.
+            # The kernel adds the bias while it holds the product.
             z = linear(x, weight).contiguous()
             derivative = torch.empty_like(z)
             kernels().value_and_derivative(z, bias.contiguous(), derivative)

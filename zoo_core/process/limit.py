@@ -27,7 +27,7 @@ NUMBER = int(signal.SIGRTMAX) - 3 if hasattr(signal, "SIGRTMAX") else getattr(si
 ALARMS = ("SIGALRM", "SIGVTALRM", "SIGPROF")
 """Signals of timers."""
 INTERVAL = 0.25
-"""Seconds between signals to a call that goes on after its time."""
+"""Seconds between signals to a call that continues after its time."""
 PATIENCE = 4
 """Signals after which a call is ended at lines drawn at random, to leave loops that catch every
 exception."""

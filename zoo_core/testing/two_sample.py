@@ -13,7 +13,7 @@ def energy_distance(x: Tensor, y: Tensor, weights: Tensor | None = None) -> Tens
     Args:
         x: A sample, [n, D].
         y: Points of the distribution that it should have, [m, D].
-        weights: Of those points, [m], summing to 1; none for equal ones.
+        weights: Of those points, [m], summing to 1. Default: equal ones.
     """
     if weights is None:
         weights = torch.full_like(y[:, 0], 1.0 / len(y))

@@ -165,7 +165,7 @@ def _assess(run: Run, evaluator: Evaluator, trainer: Trainer, name: str) -> None
 
 
 def _columns_folder(job: Job) -> Path:
-    """Where prepared columns are kept for later runs of the same code."""
+    """The folder of prepared columns, for later runs of the same code."""
     sources = hashlib.sha256(repr((SEMANTICS, job.ingredients.sources)).encode()).hexdigest()
     return zoo_home() / "cache" / "columns" / sources[:16]
 

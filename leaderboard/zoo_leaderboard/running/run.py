@@ -49,7 +49,7 @@ class Place(NamedTuple):
     work: Path
     """A folder for the checkpoint and the evaluations so far."""
     trackers: Path | None = None
-    """A folder that holds one for each tracker; none for no tracker."""
+    """A folder that holds one for each tracker. If None, nothing is tracked."""
     path: str = ""
     """The run's place in a tracker's folder."""
 
@@ -63,7 +63,7 @@ class Progress(Record):
     loss: float | None = None
     """The first term's."""
     score: float | None = None
-    """Of the last evaluation."""
+    """Score of the last evaluation."""
     error: float | None = None
     """Action error on the held-out episodes, where there is no environment."""
     resumed: bool = False
