@@ -102,7 +102,8 @@ class OfflineData:
                 names = ", ".join(str(dtype).removeprefix("torch.") for dtype in kind)
                 raise ZooError(f"dataset '{self.name}': {label} is {tensor.dtype}, not {names}")
         for label, column in self.columns.items():
-            _check_tensor(column, f"dataset '{self.name}': column '{label}'")
+            # Stages may prepare columns on the device that they train on.
+            _check_tensor(column, f"dataset '{self.name}': column '{label}'", anywhere=True)
 
     def __len__(self) -> int:
         """The number of transitions N."""
@@ -266,12 +267,13 @@ _KINDS = {
 """The types that each array of `OfflineData` may have."""
 
 
-def _check_tensor(tensor: object, what: str) -> None:
-    """Refuses anything but a dense tensor on the CPU with rows and without gradients."""
+def _check_tensor(tensor: object, what: str, *, anywhere: bool = False) -> None:
+    """Refuses anything but a dense tensor with rows and without gradients, on the CPU or
+    `anywhere`."""
     if not isinstance(tensor, Tensor):
         kind = type(tensor).__name__
         raise ZooError(f"{what} is a {kind}, not a tensor (torch.as_tensor makes one)")
-    if tensor.device.type != "cpu":
+    if not anywhere and tensor.device.type != "cpu":
         raise ZooError(f"{what} is on {tensor.device}, not the CPU")
     if tensor.layout != torch.strided:
         raise ZooError(f"{what} is sparse; use its to_dense()")

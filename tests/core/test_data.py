@@ -195,6 +195,11 @@ def test_bad_values_are_found(name, value, message):
         data.check_values()
 
 
+def test_a_prepared_column_may_be_on_another_device():
+    column = torch.zeros(45, device="meta")
+    assert dataclasses.replace(toy_data(), columns={"value": column}).columns["value"] is column
+
+
 def test_a_bad_number_in_a_column_is_found():
     column = torch.zeros(45, 2)
     column[7, 1] = float("nan")
