@@ -88,7 +88,7 @@ def _switch(ctx: click.Context, parameter: click.Parameter, values: Sequence[str
     metavar="no:NAME",
     callback=_switch,
     is_eager=True,
-    help="Switch a plugin off, by its name or its distribution's. May be given several times.",
+    help="Switch off a plugin, by its name or its distribution's; repeat for more.",
 )
 @click.version_option(__version__, prog_name="zoo")
 def cli(plugins: Sequence[str]) -> None:

@@ -76,13 +76,17 @@ def _remarks(info: DatasetInfo) -> Iterable[Text]:
 
 @datasets.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--id", "id", required=True, help="Of the new dataset, such as mine/hopper-v0.")
+@click.option("--id", "id", required=True, help="Id of the new dataset, such as mine/hopper-v0.")
 @click.option(
     "--environment",
     help="Gymnasium's id, such as Hopper-v5 or package:Env-v0. Default: none, and no scores.",
 )
 @click.option(
-    "--argument", "arguments", multiple=True, metavar="NAME=VALUE", help="Of the environment."
+    "--argument",
+    "arguments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Argument of the environment.",
 )
 @click.option(
     "--action-low",
@@ -95,7 +99,7 @@ def _remarks(info: DatasetInfo) -> Iterable[Text]:
 )
 @click.option("--reference-min", type=float, help="The return that counts as 0.")
 @click.option("--reference-max", type=float, help="The return that counts as 100.")
-@click.option("--reference-source", help="Where the two are from.")
+@click.option("--reference-source", help="Source of the two returns.")
 @click.option(
     "--layout",
     type=click.Choice(["auto", "d4rl", "d3rlpy", "robomimic", "numpy"]),

@@ -13,7 +13,11 @@ from zoo_core.terminal import print_line
 @click.command()
 @click.argument("run", metavar="RUN_OR_CHECKPOINT")
 @click.option(
-    "--format", "style", type=click.Choice(["onnx", "torchscript"]), required=True, help="Of OUT."
+    "--format",
+    "style",
+    type=click.Choice(["onnx", "torchscript"]),
+    required=True,
+    help="Format of OUT.",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The file.")
 @click.option("--act", help="A named way of acting.  [default: the headline]")

@@ -40,9 +40,11 @@ def leaderboard() -> None:
 
 @leaderboard.command("run")
 @TRACK
-@click.option("--algorithm", "algorithms", multiple=True, help="Several times for several.")
-@click.option("--dataset", "datasets", multiple=True, help="An id or a sum; of the track or not.")
-@click.option("--seeds", metavar="0-4", help="Such as 3, 0-4 or 0,2,5-7.  [default: the track's]")
+@click.option("--algorithm", "algorithms", multiple=True, help="Algorithm; repeat for more.")
+@click.option("--dataset", "datasets", multiple=True, help="Id or sum of ids; repeat for more.")
+@click.option(
+    "--seeds", metavar="0-4", help="Seeds, such as 3, 0-4 or 0,2,5-7.  [default: the track's]"
+)
 @click.option(
     "--variant",
     "variants",
@@ -54,17 +56,23 @@ def leaderboard() -> None:
 @STORE
 @DEVICE
 @click.option("--workers", type=click.IntRange(1), help="Jobs at a time.  [default: by cores]")
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Per job.")
+@click.option(
+    "--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads per job."
+)
 @TRACKER
-@click.option("--retry-failed", is_flag=True, help="Failed and damaged cells too.")
-@click.option("--time-limit", type=click.FloatRange(1), metavar="SECONDS", help="Of a job.")
-@click.option("--memory-limit", metavar="SIZE", help="Of a job, such as 4GiB.  [default: none]")
+@click.option("--retry-failed", is_flag=True, help="Run failed and damaged cells again.")
+@click.option(
+    "--time-limit", type=click.FloatRange(1), metavar="SECONDS", help="Time limit per job."
+)
+@click.option(
+    "--memory-limit", metavar="SIZE", help="Limit per job, such as 4GiB.  [default: none]"
+)
 @click.option(
     "--retries",
     type=click.IntRange(0),
     default=2,
     show_default=True,
-    help="How often a job starts again whose process was killed from outside.",
+    help="Restarts of a job whose process was killed from outside.",
 )
 @click.option(
     "--engine",
@@ -73,9 +81,13 @@ def leaderboard() -> None:
     show_default=True,
     help="Processes of this machine, or the nodes of a Ray cluster.",
 )
-@click.option("--address", help="Of the Ray cluster.  [default: $RAY_ADDRESS, else one found here]")
-@click.option("--cpus", type=click.FloatRange(0), help="Per job on Ray.  [default: its threads]")
-@click.option("--gpus", type=click.FloatRange(0), help="Per job on Ray, such as 0.25.")
+@click.option(
+    "--address", help="Address of the Ray cluster.  [default: $RAY_ADDRESS, else a local one]"
+)
+@click.option(
+    "--cpus", type=click.FloatRange(0), help="Cores per job on Ray.  [default: its threads]"
+)
+@click.option("--gpus", type=click.FloatRange(0), help="GPUs per job on Ray, such as 0.25.")
 @click.option("--dry-run", is_flag=True, help="Only show what would run, is done, or is stale.")
 def run_command(
     track: str,
@@ -218,11 +230,11 @@ def _finish(summary: Summary, store: Store) -> None:
 
 @leaderboard.command("forget")
 @TRACK
-@click.option("--algorithm", "algorithms", multiple=True, help="Repeat for more than one.")
-@click.option("--dataset", "datasets", multiple=True, help="An id or a sum; repeat for more.")
-@click.option("--seeds", metavar="0-4", help="Such as 3, 0-4 or 0,2,5-7.  [default: all]")
+@click.option("--algorithm", "algorithms", multiple=True, help="Algorithm; repeat for more.")
+@click.option("--dataset", "datasets", multiple=True, help="Id or sum of ids; repeat for more.")
+@click.option("--seeds", metavar="0-4", help="Seeds, such as 3, 0-4 or 0,2,5-7.  [default: all]")
 @click.option(
-    "--variant", "variants", multiple=True, type=click.Choice(["default", "tuned"]), help="Of rows."
+    "--variant", "variants", multiple=True, type=click.Choice(["default", "tuned"]), help="Variant."
 )
 @STORE
 @click.option("--dry-run", is_flag=True, help="Only say what would be dropped.")
@@ -358,12 +370,12 @@ def _board(store: str | None, track: str) -> Board:
     type=click.Choice(["curves", "intervals", "profiles", "improvement", "cost", "heatmap", "all"]),
     default=["curves"],
     show_default=True,
-    help="Several times for several.",
+    help="Figure to draw; repeat for more.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="The figure, whose ending chooses the format; a folder for several.  "
+    help="File of the figure, in the format of its ending; a folder for more than one.  "
     "[default: TRACK.png, TRACK-FIGURE.png in the store's folder]",
 )
 def plot_command(track: str, store: str | None, kinds: Sequence[str], out: Path | None) -> None:
@@ -393,7 +405,7 @@ def plot_command(track: str, store: str | None, kinds: Sequence[str], out: Path 
 
 
 @leaderboard.command("page")
-@click.option("--track", "tracks", multiple=True, help="Several times for several.  [default: all]")
+@click.option("--track", "tracks", multiple=True, help="Track; repeat for more.  [default: all]")
 @STORE
 @click.option("--out", type=click.Path(path_type=Path), default="site", show_default=True)
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: by cores]")
@@ -418,8 +430,12 @@ def page_command(tracks: Sequence[str], store: str | None, out: Path, workers: i
 @leaderboard.command("verify")
 @TRACK
 @STORE
-@click.option("--sample", type=click.IntRange(1), default=3, show_default=True, help="Runs.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the choice.")
+@click.option(
+    "--sample", type=click.IntRange(1), default=3, show_default=True, help="Number of runs."
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the sample."
+)
 @click.option("--workers", type=click.IntRange(1), help="Jobs at a time.  [default: by cores]")
 def verify_command(
     track: str, store: str | None, sample: int, seed: int, workers: int | None

@@ -20,7 +20,7 @@ DEVICE = click.option("--device", default="cpu", show_default=True, help="cpu, c
 STORE = click.option(
     "--store",
     metavar="PLACE",
-    help="Where results are: a folder, or a URL such as s3://bucket/runs.  "
+    help="Store of the results: a folder, or a URL such as s3://bucket/runs.  "
     "[default: $ZOO_RUNS, else ./runs]",
 )
 TRACK = click.option(
@@ -33,7 +33,7 @@ TRACKER = click.option(
     metavar="NAME",
     default=("tensorboard",),
     show_default=True,
-    help="Where curves go while it trains, such as mlflow; several times for several; none.",
+    help="Tracker of the curves, such as mlflow, or none; repeat for more.",
 )
 OUT = click.option(
     "--out", type=click.Path(path_type=Path), help="Write to this file instead of the terminal."

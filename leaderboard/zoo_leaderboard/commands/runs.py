@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder.")
 @click.option("--episodes", type=click.IntRange(1), default=10, show_default=True)
 @click.option("--evaluations", type=click.IntRange(1, 100), default=10, show_default=True)
-@click.option("--threads", type=click.IntRange(1), help="Of torch.")
+@click.option("--threads", type=click.IntRange(1), help="Threads of torch.")
 @TRACKER
 def train(
     algorithm: str,
@@ -129,9 +129,9 @@ class _TrainLines:
 @click.command()
 @click.argument("run", metavar="RUN_OR_CHECKPOINT")
 @click.option("--episodes", type=click.IntRange(1), default=20, show_default=True)
-@click.option("--dataset", help="Whose environment to use, where the file does not say it.")
-@click.option("--act", help="A named way of acting.  [default: the headline]")
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Of the environments.")
+@click.option("--dataset", help="Dataset whose environment to use if the file does not name it.")
+@click.option("--act", help="Act to evaluate.  [default: the headline]")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of the environments.")
 @DEVICE
 def evaluate(
     run: str, episodes: int, dataset: str | None, act: str | None, seed: int | None, device: str

@@ -14,7 +14,7 @@ from zoo_core.terminal import print_line
 @click.argument("run", metavar="RUN_OR_CHECKPOINT")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The video, .mp4.")
 @click.option("--episodes", type=click.IntRange(1), default=1, show_default=True)
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Of the environment.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of the environment.")
 @click.option("--act", help="A named way of acting.  [default: the headline]")
 @click.option("--dataset", help="Whose environment to use, where the file does not say it.")
 def watch(
