@@ -1,4 +1,7 @@
+import gc
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import zoo_trouble
@@ -124,3 +127,24 @@ def test_a_jobs_key_is_the_hash_of_its_ingredients(world):
         assert job.key == digest(job.ingredients.model_dump(mode="json"))
         assert job.ingredients.seed == job.cell.seed
     assert len({job.key for job in jobs}) == 4
+
+
+def test_several_threads_read_sources_at_once():
+    """A garbage collection lets another thread run in the middle of building a tree."""
+    source = "\n".join(f"def f{i}(x):\n    return [x + {i}, {{'a': (x, {i})}}]" for i in range(300))
+    threshold, interval = gc.get_threshold(), sys.getswitchinterval()
+
+    def switch(*_):
+        time.sleep(0)
+
+    gc.callbacks.append(switch)
+    gc.set_threshold(50)
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            trees = list(pool.map(syntax, [source] * 12))
+    finally:
+        gc.callbacks.remove(switch)
+        gc.set_threshold(*threshold)
+        sys.setswitchinterval(interval)
+    assert len(set(trees)) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,15 @@ BY_NAME = {"import_module", "__import__", "files", "get_data"}
 """Functions whose first argument names a module that is imported or whose data are read."""
 
 
+_PARSING = threading.Lock()
+"""CPython 3.11 fails if two threads build trees at once: it keeps one depth for both."""
+
+
+def _tree(source: str) -> ast.Module:
+    with _PARSING:
+        return ast.parse(source)
+
+
 def syntax(source: str) -> str:
     """The meaning of Python source as text: its tree without docstrings, comments or layout.
 
@@ -23,7 +33,7 @@ def syntax(source: str) -> str:
     Raises:
         SyntaxError: `source` is not Python.
     """
-    return _dump(ast.parse(source))
+    return _dump(_tree(source))
 
 
 def imported(source: str) -> set[str]:
@@ -33,7 +43,7 @@ def imported(source: str) -> set[str]:
         SyntaxError: `source` is not Python.
     """
     names: set[str] = set()
-    for node in _run(ast.parse(source)):
+    for node in _run(_tree(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
@@ -57,7 +67,7 @@ def texts(source: str) -> set[str]:
     """
     return {
         node.value
-        for node in _run(ast.parse(source))
+        for node in _run(_tree(source))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
 
