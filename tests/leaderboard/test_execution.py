@@ -12,7 +12,7 @@ import zoo_leaderboard
 from zoo_core import Diverged, Trainer, ZooError
 from zoo_leaderboard.datasets import Dataset, find
 from zoo_leaderboard.planning import single
-from zoo_leaderboard.result import Result
+from zoo_leaderboard.result import Protocol, Result
 from zoo_leaderboard.running import execution, run, stretches
 from zoo_leaderboard.store.lock import locked
 from zoo_leaderboard.track import load_track
@@ -196,6 +196,17 @@ def test_parameters_that_the_last_step_ruined_are_not_scored(world):
     settings = {"steps": 1, "train.actor.optimizer.sampler.lr": 1e38}
     with pytest.raises(Diverged, match=r"the part 'sampler' is not finite .* by step 1 "):
         zoo_leaderboard.train("steady", BANDIT, settings=settings, out="run", **OPTIONS)
+
+
+def test_an_environment_that_cannot_be_made_costs_no_training(world, monkeypatch):
+    def make_env(dataset, render_mode=None):
+        raise ZooError("environment 'Arm-v0' cannot be made")
+
+    monkeypatch.setattr(Dataset, "make_env", make_env)
+    monkeypatch.setattr(execution, "Trainer", None)
+    job = single("steady", BANDIT, protocol=Protocol(episodes=1, untrained=False))
+    with pytest.raises(ZooError, match="Arm-v0"):
+        execution.execute(job, run.Place(world / "agent.pt", world / "work"))
 
 
 def test_qgpos_held_out_error_is_in_the_record(home, tmp_path, monkeypatch):

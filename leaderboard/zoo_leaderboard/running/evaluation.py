@@ -81,6 +81,14 @@ class Evaluator:
         while self._kept:
             self._note(close(self._kept.pop()))
 
+    def check(self) -> None:
+        """Makes one copy of the environment and closes it, before training is spent on it.
+
+        Raises:
+            ZooError: the environment cannot be made, or no policy can be evaluated in it.
+        """
+        self._note(close(self._make()))
+
     def __call__(self, act: Act) -> Episodes:
         """Plays one episode in each of the protocol's copies.
 

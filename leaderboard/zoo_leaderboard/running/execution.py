@@ -90,6 +90,8 @@ def execute(
         run.trackers,
         Evaluator(dataset.make_env, job.ingredients.protocol, job.device) as evaluator,
     ):
+        if dataset.environment:
+            evaluator.check()
         if recipe.external:
             _external(run, evaluator, started)
         else:
