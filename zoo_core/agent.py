@@ -165,9 +165,12 @@ class Agent(nn.Module):
 
         Raises:
             UnknownName: no such act.
-            ZooError: observations of another shape, or with NaN or infinity.
+            ZooError: observations of another type or shape, or with NaN or infinity.
         """
         chosen = self.recipe.act(act)
+        if not isinstance(observations, Tensor):
+            kind = type(observations).__name__
+            raise ZooError(f"observations are of type {kind}; give a tensor [B, O]")
         own = observations.to(self.reward_scale)
         self._check(own)
         return acting.choose(self, chosen, self.normalized(own), noise).clamp(-1.0, 1.0)

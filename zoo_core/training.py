@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
 
@@ -99,6 +100,11 @@ class Trainer:
         columns_dir: Path | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
+        if not isinstance(data, OfflineData):
+            kind = type(data).__name__
+            raise ZooError(f"data are of type {kind}; see OfflineData and its from_episodes")
+        if not isinstance(seeds, Sequence) or not all(isinstance(seed, Integral) for seed in seeds):
+            raise ZooError(f"seeds must be whole numbers, such as (0, 1) (got {seeds!r})")
         if recipe.external:
             raise ZooError(f"'{recipe.name}' is an external learner: call its fit, not a trainer")
         if not seeds or len(set(seeds)) != len(seeds):

@@ -369,6 +369,7 @@ def test_bad_data_are_refused_before_any_step(name, value, message, seeds):
     [
         (torch.zeros(2, 5), r"observations \[2, 5\], not \[B, 3\]"),
         (torch.zeros(3), r"observations \[3\], not \[B, 3\]"),
+        (torch.zeros(2, 3).numpy(), "of type ndarray"),
         (torch.tensor([[0.0, 0, 0], [0, float("nan"), 0]]), "NaN or infinity at row 1"),
         (torch.tensor([[0.0, 0, 1e309]]).double(), "NaN or infinity at row 0"),
     ],
@@ -395,6 +396,8 @@ def test_the_global_generator_is_left_alone():
     ("options", "message"),
     [
         ({"seeds": ()}, "at least one"),
+        ({"seeds": 3}, "whole numbers"),
+        ({"seeds": (0, 1.5)}, "whole numbers"),
         ({"seeds": (1, 1)}, "different"),
         ({"seeds": (0, 1), "engine": "solo"}, "solo engine trains one seed"),
         ({"engine": "wmap"}, "did you mean 'vmap'"),
@@ -406,6 +409,11 @@ def test_mistakes_get_one_line(options, message):
     with pytest.raises(ZooError) as caught:
         trainer(**options)
     assert message in str(caught.value)
+
+
+def test_data_of_another_type_are_named():
+    with pytest.raises(ZooError, match="of type dict"):
+        Trainer(recipe(), {"observations": torch.zeros(2, 3)})
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="asks for what is missing elsewhere")

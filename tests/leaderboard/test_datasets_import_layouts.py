@@ -603,3 +603,10 @@ def test_the_command_names_the_option_and_takes_it(tmp_path, capsys):
         assert ("--terminals-are done" in output.out) == suspected
         assert "qpos" in output.out
         assert ("2 ends at the time limit" in output.out) != suspected
+
+
+@pytest.mark.parametrize("option", ["terminals", "layout"])
+def test_an_unknown_meaning_or_layout_is_named(option, tmp_path):
+    saved(tmp_path / "log.npz", logged())
+    with pytest.raises(ZooError, match="'dnoe'"):
+        import_file(tmp_path / "log.npz", "mine/log-v0", **{option: "dnoe"})

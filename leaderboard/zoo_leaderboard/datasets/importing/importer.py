@@ -7,11 +7,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from zoo_core.errors import ZooError
+from zoo_core.errors import UnknownName, ZooError
 from zoo_core.precision import Changes
 from zoo_core.text import printable
 from zoo_leaderboard.datasets import embedded
@@ -94,6 +94,9 @@ def import_file(
             action bounds that are not the environment's; an id that is taken.
     """
     file = Path(path)
+    for label, value, known in (("layout", layout, Layout), ("terminals", terminals, Terminals)):
+        if value is not None and value not in get_args(known):
+            raise UnknownName(label, value, get_args(known))
     with _named(file):
         folder = _place(id, replace)
         if reference is not None:
