@@ -4,7 +4,7 @@
 
 Prints seconds for each length of episode: of the import of a numpy archive, of the first use after
 it, and of the first use of the same dataset without the copy that the import left (a dataset from
-elsewhere). Each case runs in a process of its own, which has imported everything before.
+elsewhere). Each case runs in a separate process, which has imported everything before.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class Range(NamedTuple):
 
 
 class Diagnosis(NamedTuple):
-    """Diagnostics of an agent on the data; None where there is no such number."""
+    """Diagnostics of an agent on the data; a number that is undefined is None."""
 
     q_data: float | None = None
     """Mean Q of stored actions, over members of the critic too."""
@@ -94,7 +94,7 @@ def diagnose(
 
 
 def diagnose_policy(policy: Policy, data: OfflineData, device: str = "cpu") -> Diagnosis:
-    """How far the actions of an external learner's policy are from the data's; its values are not
+    """Distance of the actions of an external learner's policy from the data's; its values are not
     known."""
     index = probe(data)
     actions = policy(data.observations[data.rows[index]].to(device)).detach()
@@ -119,11 +119,11 @@ def value_range(rewards: Tensor, terminations: Tensor, discount: float) -> Range
 
     An endless episode of the minimum reward is worth r_min / (1 - discount), and so above. If some
     episodes terminate, the last reward may also come at once; where every transition terminates,
-    there is no other. None for a discount of 1 where an episode does not terminate.
+    there is no other. None if the discount is 1 and an episode does not terminate.
 
     Args:
         rewards: [N], as the critic sees them.
-        terminations: [N], bool. Truncated episodes go on, for the bootstrap does too.
+        terminations: [N], bool. Truncated episodes count as continuing, as in the bootstrap.
         discount: Factor gamma.
     """
     least, greatest = float(rewards.min()), float(rewards.max())
@@ -191,7 +191,7 @@ def alarm(means: dict[str, float], allowed: Range | None) -> str:
 
     Args:
         means: Mean Q by what it is of.
-        allowed: None for no range: then Q must only be finite.
+        allowed: Range of possible Q. If None, Q must only be finite.
     """
     for name, value in means.items():
         if not math.isfinite(value):

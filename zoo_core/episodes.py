@@ -19,7 +19,7 @@ _DIMENSIONS = {
     "terminations": (0, 1),
     "truncations": (0, 1),
 }
-"""Rows beyond an episode's T transitions, and dimensions, of each of its arrays."""
+"""For each array of an episode, its rows beyond the T transitions and its number of dimensions."""
 
 
 def tensors_of(episode: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
@@ -73,7 +73,7 @@ def _tensor(values: Any, what: str) -> Tensor:
 
 
 def merged(key: str, parts: Iterable[Tensor], name: str) -> list[str]:
-    """Lines on what float32 loses of an array."""
+    """Lines about changes in an array that float32 loses."""
     changes = Changes(key.removesuffix("s"))
     for part in parts:
         if part.dtype in {torch.float64, torch.int32, torch.int64}:

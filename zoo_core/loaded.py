@@ -10,7 +10,7 @@ from types import ModuleType
 _Stamp = tuple[int, int, int]
 
 _noted: dict[str, tuple[object, _Stamp]] = {}
-"""By module: its spec, which a reload replaces, and its file's stamp then."""
+"""By module: its spec, which a reload replaces, and its file's stamp at that time."""
 
 
 def note_modules() -> None:
@@ -38,8 +38,8 @@ def edited_modules(package: str) -> list[str]:
 
 
 def _stamp(module: ModuleType) -> _Stamp | None:
-    """What tells a file's versions apart: its contents, or for one that only installers write,
-    which would take long to read with all others, its time."""
+    """Stamp that changes when a module's file is edited: its contents, or its time if only
+    installers write it, since reading all such files would take long."""
     try:
         path = os.fspath(module.__file__ or "")
         status = os.stat(path)

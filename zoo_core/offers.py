@@ -1,4 +1,4 @@
-"""What hooks give: each thing checked, so that a wrong one is refused with a reason."""
+"""Checks of the objects that hooks give, so that an invalid one is refused with a reason."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo_core.specs import AlgorithmSpec, CriticSpec, LossSpec, SamplerSpec
 from zoo_core.tracking import TrackerSpec
 
 OFFERS = 10_000
-"""Maximum number of things that a hook gives: more is a generator that never ends."""
+"""Maximum number of objects per hook; more are taken for a generator that never ends."""
 
 HOOKS: dict[str, tuple[str, Any]] = {
     "zoo_samplers": ("sampler", SamplerSpec),
@@ -24,12 +24,12 @@ HOOKS: dict[str, tuple[str, Any]] = {
     "zoo_trackers": ("tracker", TrackerSpec),
     "zoo_commands": ("command", click.Command),
 }
-"""Each hook's kind of thing and the type that it must give."""
+"""For each hook, the kind of object that it gives and its type."""
 
 
 @dataclass(frozen=True)
 class Offer:
-    """One thing that a hook gave, or why it is refused."""
+    """One object that a hook gave, or the reason why it is refused."""
 
     kind: str
     name: str = ""
@@ -41,7 +41,7 @@ def take(hook: str, gives: Callable[..., Any], offers: list[Offer]) -> None:
     """Adds all that a hook gives to `offers`.
 
     Raises:
-        ValueError: the hook gives too many things, as a generator that never ends does.
+        ValueError: the hook gives too many objects, as a generator that never ends does.
     """
     for spec in itertools.islice(gives(), OFFERS):
         offers.append(_offer(hook, spec))

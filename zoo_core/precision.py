@@ -1,4 +1,4 @@
-"""Numbers that float32, in which data are trained on, cannot tell apart."""
+"""Changes in the data that are lost in float32, the dtype of training."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROUNDING = 2.0**-44
-"""Relative change of a float64 number up to which it counts as rounding, some hundred spacings."""
+"""Relative change of a float64 number that still counts as rounding: some hundred spacings."""
 LOST, AVOIDABLE = 0.5, 0.01
 """Shares of a column's changes above which the user is warned: those that float32 loses, and those
 that it would keep if the column were measured from its middle."""
@@ -57,7 +57,7 @@ class Changes:
         self._waiting, self._rows = [rows[-1:]], 1
 
     def notes(self, name: str) -> list[str]:
-        """One line about the columns of which float32 loses most changes; none if there is none."""
+        """One line about columns whose changes float32 mostly loses; empty if there are none."""
         if self._rows > 1:
             self._count()
         changed, lost = np.atleast_1d(self._changed), np.atleast_1d(self._lost)

@@ -86,13 +86,13 @@ class Failure:
 
 @dataclass(frozen=True)
 class Change:
-    """What a plugin's import or hook changed of the process, which was undone."""
+    """Process settings that a plugin's import or hook changed, and that were restored."""
 
     plugin: Plugin
     where: str
-    """Such as "import of zoo_bc"."""
+    """Place of the change, such as "import of zoo_bc"."""
     settings: tuple[str, ...]
-    """What was changed, in words."""
+    """Descriptions of the changed settings."""
 
 
 T = TypeVar("T")
@@ -251,14 +251,14 @@ class _Clock:
 
     @property
     def left(self) -> float | None:
-        """Seconds left; None for no limit."""
+        """Seconds left. If None, there is no limit."""
         if self.limit is None:
             return None
         return max(self.limit - (time.monotonic() - self._began), 1e-3)
 
 
 def _described(error: BaseException | None) -> tuple[str, str]:
-    """What was raised, in one line, and its traceback."""
+    """One-line description of an exception, and its traceback."""
     assert error is not None
     detail = str(error).strip().split("\n")[0]
     text = "".join(traceback.format_exception(error)).rstrip()

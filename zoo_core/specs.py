@@ -223,7 +223,7 @@ class Stage:
     prepare: Prepare | None = None
     prepare_reads: tuple[str, ...] = ()
     """The parts and settings that decide what is prepared, such as `sampler.prior` and `samples`: a
-    run that differs in others only finds the columns of the first. None for all."""
+    run that differs in others only finds the columns of the first. If empty, all."""
     prepares: tuple[str, ...] | None = None
     """The names of the columns that `prepare` adds, so that a loss that reads another is refused
     before any data load; none where they are known only then."""
@@ -267,7 +267,7 @@ class Act(Config):
     """How many candidates argmax, softmax and expectile choose, without replacement; the action is
     their mean."""
     solver: Solver | None = None
-    """How a diffusion is sampled. Default: by the sampler's own solver."""
+    """Solver of a diffusion sampler. Default: the sampler's own."""
     scale: float | None = Field(default=None, ge=0.0)
     """Weight of a guided sampler's guidance. Default: the sampler's own."""
 

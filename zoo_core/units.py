@@ -1,4 +1,4 @@
-"""Lines about data in units that networks and critics, which start near 1, do not see."""
+"""Warnings about data on a scale far from 1, near which networks and critics start."""
 
 from collections.abc import Iterator
 
@@ -6,17 +6,17 @@ from zoo_core.agent import Agent
 from zoo_core.data import OfflineData
 
 SMALL, LARGE = 1e-3, 1e4
-"""Outside of these, observations that are not normalised are out of scale."""
+"""Bounds outside of which observations that are not normalised are out of scale."""
 SMALL_REWARD, LARGE_REWARD = 1e-6, 1e6
-"""Outside of these, rewards from which a critic bootstraps are out of scale."""
+"""Bounds outside of which rewards from which a critic bootstraps are out of scale."""
 
 
 def out_of_scale(agent: Agent, data: OfflineData) -> Iterator[str]:
     """A line for the observations and one for the rewards, where they are out of scale.
 
     Args:
-        agent: Whose settings and reward rule count.
-        data: As logged.
+        agent: Agent whose settings and reward rule count.
+        data: Data as logged.
     """
     if not agent.recipe.config.normalize_observations:
         low, high = data.observations.aminmax(dim=0)

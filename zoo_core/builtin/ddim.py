@@ -21,9 +21,10 @@ class DDIMConfig(DiffusionConfig):
     schedule: ScheduleName = "vp"
     """Noise schedule: `linear`, `cosine` or `vp`."""
     eta: float = Field(default=0.0, ge=0.0, le=1.0)
-    """How random sampling is, from 0 (a function of the first noise) to 1 (as DDPM)."""
+    """Randomness of sampling, from 0 (a function of the first noise) to 1 (as DDPM)."""
     spacing: Spacing = "cubic"
-    """What is uniform between steps: the cube root of the time, log(alpha / sigma), or the time."""
+    """Quantity spaced uniformly over the steps: the cube root of the time, log(alpha / sigma), or
+    the time."""
     clip_denoised: bool = True
     """Whether the clean action is clipped to [-1, 1] in every step."""
 

@@ -33,11 +33,11 @@ class DPMSolverConfig(DiffusionConfig):
     method: Literal["singlestep", "multistep"] = "multistep"
     """Whether derivatives come from within a step or from the steps before."""
     expand: Literal["noise", "x0"] = "x0"
-    """What is expanded on the path: the noise (DPM-Solver) or the clean action (DPM-Solver++).
+    """Quantity expanded along the path: the noise (DPM-Solver) or the clean action (DPM-Solver++).
     Singlesteps of the schedule `cosine` take the clean action: the noise's expansion diverges."""
     spacing: Spacing = "cubic"
-    """What is uniform between steps: the cube root of the time, log(alpha / sigma), or the time
-    (with which 15 steps are far too few)."""
+    """Quantity spaced uniformly over the steps: the cube root of the time, log(alpha / sigma), or
+    the time (with which 15 steps are far too few)."""
     end: float | None = Field(default=None, gt=0.0, lt=1.0)
     """The time at which the solver stops. Default: the minimum time of training."""
     denoise_to_zero: bool | None = None

@@ -22,7 +22,7 @@ class Ddim:
         process: Of the diffusion.
         steps: K, at most T for a process in steps. If None, T, or 100 of a continuous one.
         eta: From 0 (deterministic) to 1 (DDPM's variance).
-        spacing: What is uniform between the steps.
+        spacing: Quantity spaced uniformly over the steps.
 
     Raises:
         ValueError: more steps than the process has.

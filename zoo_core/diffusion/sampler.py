@@ -75,7 +75,7 @@ class DiffusionConfig(Config):
         raise NotImplementedError
 
     def time_features(self, size: int) -> nn.Module | None:
-        """The embedding of the network's times; None for the sinusoidal one of `mlp`."""
+        """The embedding of the network's times. If None, the sinusoidal one of `mlp`."""
         schedule, steps = self.schedule_and_steps()
         if schedule == "continuous" or self.network == "unet":
             return self.fourier_features(size)

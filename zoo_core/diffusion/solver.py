@@ -8,8 +8,8 @@ from zoo_core.config import Config
 
 Name = Literal["ddpm", "ddim", "dpm_solver"]
 Spacing = Literal["cubic", "log_snr", "time"]
-"""What is uniform between a solver's steps: the cube root of the time, log(alpha / sigma), or the
-time. Cubic times are close to each other near the action, where the error of few steps is made."""
+"""Quantity spaced uniformly over a solver's steps: the cube root of the time, log(alpha / sigma),
+or the time. Cubic times are close together near the action, where few steps err most."""
 
 
 class Solver(Config):
@@ -32,11 +32,11 @@ class Solver(Config):
     method: Literal["singlestep", "multistep"] = "multistep"
     """`dpm_solver`: whether derivatives come from within a step or from the steps before."""
     expand: Literal["noise", "x0"] = "x0"
-    """`dpm_solver`: what is expanded along the path: the predicted noise (DPM-Solver) or the clean
+    """`dpm_solver`: quantity expanded along the path: the predicted noise (DPM-Solver) or the clean
     action (DPM-Solver++, arXiv:2211.01095)."""
     spacing: Spacing = "cubic"
-    """`ddim`, `dpm_solver`: what is uniform between steps: the cube root of the time, log(alpha /
-    sigma), or the time."""
+    """`ddim`, `dpm_solver`: quantity spaced uniformly over the steps: the cube root of the time,
+    log(alpha / sigma), or the time."""
     end: float | None = Field(default=None, gt=0.0, lt=1.0)
     """`dpm_solver`: the time at which it stops. Default: the minimum time of training."""
     denoise_to_zero: bool | None = None

@@ -21,7 +21,7 @@ def spaced(process: Process, spacing: Spacing, start: float, end: float, count: 
 
 
 def whole(process: DiscreteProcess, times: Sequence[float]) -> list[float]:
-    """Descending times, at most T, as different whole steps of the process."""
+    """Descending times, at most T, rounded to distinct whole steps of the process."""
     total, count = process.steps, len(times)
     steps: list[int] = []
     for i, t in enumerate(reversed(times)):

@@ -14,22 +14,22 @@ from zoo_core.specs import Adam
 class PartOptimizer:
     """Adam over one part's parameters, elementwise and with one fused kernel for all of them.
 
-    The moments and the number of steps are the part's, and live on from stage to stage. Learning
-    rate, betas, epsilon and weight decay are those of the update that steps.
+    The moments and the number of steps belong to the part and are kept from stage to stage. The
+    learning rate, betas, epsilon and weight decay are those of the update that steps.
 
     Args:
-        parameters: Of the part, stacked or not.
+        parameters: The part's parameters, stacked or not.
     """
 
     def __init__(self, parameters: Sequence[Tensor]) -> None:
         self.parameters = list(parameters)
-        # torch 2.6 has decoupled weight decay in a class of its own, whose state is the same.
+        # torch 2.6 has decoupled weight decay in a separate class, with the same state.
         self._coupled = torch.optim.Adam(self.parameters, fused=True)
         self._decoupled = torch.optim.AdamW(self.parameters, fused=True)
         self._decoupled.state = self._coupled.state
 
     def step(self, gradients: Sequence[Tensor], adam: Adam, lr: float) -> None:
-        """One step down the gradients, with an update's settings and its learning rate now."""
+        """Takes one gradient step with an update's settings and its current learning rate."""
         optimizer = self._decoupled if adam.decoupled else self._coupled
         for group in optimizer.param_groups:
             group["lr"] = lr
@@ -52,10 +52,10 @@ class PartOptimizer:
         return self._coupled.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes over a state's moments and numbers of steps, and none of its settings.
+        """Loads a state's moments and step counts, but not its settings.
 
         Raises:
-            ValueError: it is of other parameters.
+            ValueError: the state belongs to other parameters.
         """
         own = self._coupled.state_dict()["param_groups"]
         if [group["params"] for group in state["param_groups"]] != [g["params"] for g in own]:

@@ -1,12 +1,13 @@
 """Calls of code from plugins that leave the process as it was.
 
-`guarded` runs such a call: with a time limit, with what it prints sent to stderr, and with the
-settings of the whole process put back afterwards. It reports an exception of any kind, and what was
-changed. `functions_unchanged` puts back functions of torch, numpy and the core, and
-`numbers_unchanged` is for calls that may change all else. What they can't undo or see:
-functions of other libraries that a plugin replaces, threads that it leaves running, and code in C
-that crashes or never returns to Python. The settings are the whole process's, so that what another
-thread changes during a call is undone too.
+`guarded` runs such a call with a time limit, sends its output to stderr, and restores the settings
+of the whole process afterwards. It reports any exception and the settings that were changed.
+`functions_unchanged` restores functions of torch, numpy and the core. `numbers_unchanged` is for
+calls that may change everything else.
+
+None of them can undo or detect functions of other libraries that a plugin replaces, threads that it
+leaves running, or code in C that crashes or never returns to Python. The settings belong to the
+whole process, so changes by another thread during a call are undone too.
 """
 
 from zoo_core.process.call import Outcome, answer, guarded

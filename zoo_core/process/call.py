@@ -44,14 +44,14 @@ class ProcessExit(BaseException):
 
 @dataclass(frozen=True)
 class Outcome(Generic[T]):
-    """How a guarded call ended."""
+    """Result of a guarded call."""
 
     value: T | None = None
     error: BaseException | None = None
-    """What it raised: `TimeUp`, `SystemExit` and the like too."""
+    """Exception that the call raised, including `TimeUp`, `SystemExit` and the like."""
     changes: tuple[str, ...] = ()
-    """What it changed of the process's settings, in words; all is as before, unless they say
-    that it can't be undone."""
+    """Descriptions of the process settings that the call changed; each is restored, unless its
+    description says that it can't be undone."""
 
     def result(self) -> T:
         """The call's value.
@@ -68,15 +68,15 @@ def guarded(call: Callable[[], T], seconds: float | None = None) -> Outcome[T]:
     """Runs a plugin's code; afterwards the process's settings are what they were.
 
     In the main thread a signal ends a call that takes too long. In others the call runs in a
-    thread of its own, which is left to itself then. What the call prints goes to stderr. A guarded
-    call inside of another is a plain call, which the outer one guards.
+    separate thread, which is then abandoned. What the call prints goes to stderr. A guarded call
+    inside another is a plain call, which the outer one guards.
 
     Args:
-        call: Without arguments.
-        seconds: Time limit; None for none.
+        call: Function without arguments.
+        seconds: Time limit. If None, there is no limit.
 
     Raises:
-        KeyboardInterrupt: the user's, or whatever else a signal handler of the host raises.
+        KeyboardInterrupt: the user's, or any other exception that the host's signal handlers raise.
     """
     if _inside.get():
         return _outcome(call, (TimeUp, KeyboardInterrupt))
@@ -102,15 +102,15 @@ def guarded(call: Callable[[], T], seconds: float | None = None) -> Outcome[T]:
 
 
 def answer(call: Callable[[], T], who: str) -> T:
-    """The value of a guarded call of what a plugin offers, within a plugin's time.
+    """Calls what a plugin offers, guarded and within a plugin's time limit, and returns the value.
 
     Args:
-        call: Without arguments.
-        who: What is called, for messages, such as "algorithm 'bc'".
+        call: Function without arguments.
+        who: Name of what is called, for messages, such as "algorithm 'bc'".
 
     Raises:
         BrokenPlugin: the call took too long, or tried to end the process.
-        Exception: any other that the call raised.
+        Exception: any other exception that the call raised.
     """
     seconds = seconds_allowed()
     error = (outcome := guarded(call, seconds)).error

@@ -67,7 +67,7 @@ _CLOCKS = {
     "ITIMER_VIRTUAL": lambda: os.times().user,
     "ITIMER_PROF": time.process_time,
 }
-"""Timers, and the clocks that they run by."""
+"""Timers and their clocks."""
 _TOLERANCE = 0.05
 """Seconds by which the clocks may differ from the timers."""
 
@@ -75,7 +75,7 @@ Timers = dict[str, tuple[float, float]]
 
 
 def _timers() -> Timers:
-    """When each timer rings next by its clock, infinite if never, and its interval, in seconds."""
+    """Each timer's next expiry by its clock (infinite if never) and its interval, in seconds."""
     timers = {}
     for name, clock in _CLOCKS.items():
         left, interval = signal.getitimer(getattr(signal, name))
@@ -84,7 +84,7 @@ def _timers() -> Timers:
 
 
 def _same_timers(before: Timers, after: Timers) -> bool:
-    """Whether no timer was set or stopped; one that rings once may have rung."""
+    """Whether no timer was set or stopped; a one-shot timer may have expired."""
 
     def same(name: str) -> bool:
         (rings, interval), (later, other) = before[name], after[name]
@@ -103,12 +103,12 @@ def _restore_timers(timers: Timers) -> None:
 
 
 def _restored_path(before: list[str], after: list[str]) -> list[str]:
-    """The search path as it was; what was added comes last, so that it hides no other module."""
+    """The former search path, with added folders last, so that they hide no other module."""
     return before + [folder for folder in after if folder not in before]
 
 
 def _restored_filters(before: list[Any], after: list[Any]) -> list[Any]:
-    """The filters as they were, behind new ones that are about some warnings only."""
+    """The former filters, after new ones that concern only some warnings."""
 
     def sweeping(filtered: Any) -> bool:
         action, message, category, module, _ = filtered
@@ -125,12 +125,12 @@ def _restore_filters(filters: list[Any]) -> None:
 
 
 def _builtins() -> dict[str, Any]:
-    """All but `_`, which interactive sessions and translations set."""
+    """All builtins but `_`, which interactive sessions and translations set."""
     return {name: value for name, value in vars(builtins).items() if name != "_"}
 
 
 def _same_builtins(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Whether no builtin is replaced or gone; a new one harms nobody."""
+    """Whether no builtin is replaced or missing; new ones are harmless."""
     return all(after.get(name, after) is value for name, value in before.items())
 
 

@@ -1,4 +1,4 @@
-"""The time that a plugin may take, and interrupts that are the user's and not the plugin's."""
+"""Time limit of plugins, and interrupts by the user as opposed to the plugin."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ T = TypeVar("T")
 VARIABLE = "ZOO_PLUGIN_SECONDS"
 DEFAULT_SECONDS = 60.0
 NUMBER = int(signal.SIGRTMAX) - 3 if hasattr(signal, "SIGRTMAX") else getattr(signal, "SIGUSR2", 0)
-"""Signal of the time limit, which nobody else uses."""
+"""Signal of the time limit, used for nothing else."""
 ALARMS = ("SIGALRM", "SIGVTALRM", "SIGPROF")
 """Signals of timers."""
 INTERVAL = 0.25
-"""Seconds between signals to a call that continues after its time."""
+"""Seconds between signals to a call that continues after its time limit."""
 PATIENCE = 4
 """Signals after which a call is ended at lines drawn at random, to leave loops that catch every
 exception."""
 HASTE = 2e-3
-"""Seconds between signals then, at most."""
+"""Maximum time between signals once `PATIENCE` is exhausted, in seconds."""
 CHANCE = 0.2
-"""Probability of each line."""
+"""Probability that the call is ended at a given line."""
 FAREWELL = 1.0
-"""Seconds that a thread has to end after its time."""
+"""Seconds that a thread has to end after its time limit."""
 
 
 class TimeUp(BaseException):
@@ -44,10 +44,10 @@ class TimeUp(BaseException):
 
 
 def seconds_allowed() -> float | None:
-    """Seconds that a plugin may take, from `ZOO_PLUGIN_SECONDS`; None for no limit.
+    """Seconds that a plugin may take, from `ZOO_PLUGIN_SECONDS`. If None, there is no limit.
 
     Raises:
-        ZooError: the variable is no number of at least 0.
+        ZooError: the variable is not a number of at least 0.
     """
     text = os.environ.get(VARIABLE, "").strip() or str(DEFAULT_SECONDS)
     try:
@@ -62,13 +62,13 @@ def seconds_allowed() -> float | None:
 class Watch:
     """Ends a block in the main thread by `TimeUp`, and notes what the host's handlers raise.
 
-    A thread sends a signal that nobody else uses, so that alarms and timers stay the plugin's.
+    A thread sends a signal used for nothing else, so that plugins can use alarms and timers.
 
     A `KeyboardInterrupt` that a plugin raises is the plugin's failure; one that the handler of
     Ctrl-C raises is the user's, and `interrupt` holds it even if the plugin caught it.
 
     Args:
-        seconds: Time limit; None for none.
+        seconds: Time limit. If None, there is no limit.
     """
 
     def __init__(self, seconds: float | None) -> None:
@@ -83,7 +83,7 @@ class Watch:
 
     @staticmethod
     def possible(seconds: float | None) -> bool:
-        """Whether signals reach this thread, and the one of the time limit is free to be used."""
+        """Whether signals reach this thread and the time limit's signal is unused."""
         if threading.current_thread() is not threading.main_thread():
             return False
         if seconds is None:
@@ -151,7 +151,7 @@ class Watch:
         raise TimeUp
 
     def _trace(self, frame: FrameType, event: str, argument: object) -> Any:
-        """Ends the call at a line by chance, which may be outside of what catches."""
+        """Ends the call at a random line, which may be outside the code that catches exceptions."""
         if not _inner(frame):
             sys.settrace(None)
             return None
@@ -175,12 +175,12 @@ class Watch:
 
 
 def called(call: Callable[[], T]) -> T:
-    """The call's value; what a `Watch` ends is only what happens in here."""
+    """The call's value; a `Watch` ends only code that runs within this function."""
     return call()
 
 
 def _inner(frame: FrameType | None) -> list[FrameType]:
-    """The frames of a guarded call, from this one outwards; none outside of one."""
+    """The frames of a guarded call, from this one outwards; empty outside such a call."""
     frames: list[FrameType] = []
     while frame is not None and frame.f_code is not called.__code__:
         frames.append(frame)
@@ -189,7 +189,7 @@ def _inner(frame: FrameType | None) -> list[FrameType]:
 
 
 def in_thread(call: Callable[[], T], seconds: float) -> T:
-    """The call's value, from a thread that is left to itself if it does not end.
+    """The call's value, from a thread that is abandoned if it does not end.
 
     Raises:
         TimeUp: the call did not end in time.

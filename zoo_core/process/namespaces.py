@@ -51,8 +51,8 @@ _NONE = object()
 def _replaced(
     before: dict[str, Members], after: dict[str, Members]
 ) -> Iterator[tuple[str, str, Any]]:
-    """Namespace, name and former value of each function or class that is replaced or gone; of a
-    new one that hides a base class's, `_NONE`. Other new ones harm nobody."""
+    """Namespace, name and former value of each function or class that is replaced or missing. The
+    former value of a new one that hides a base class's is `_NONE`; other new ones are harmless."""
     for space, members in before.items():
         now = after[space]
         if members.keys() == now.keys() and all(map(operator.is_, members.values(), now.values())):
@@ -90,7 +90,7 @@ PROBE = Probe(
     lambda before, after: [f"{space}.{name}" for space, name, _ in _replaced(before, after)],
 )
 """Finds what is replaced, such as `torch.nn.Linear.reset_parameters`. It reads thousands of names,
-so it is for whole plugins and no part of every guarded call."""
+so it runs per plugin, not in every guarded call."""
 
 
 def functions_unchanged() -> contextlib.AbstractContextManager[list[str]]:

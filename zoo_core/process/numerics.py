@@ -17,7 +17,7 @@ _overrides: Any = torch.overrides
 _cuda: Any = torch.cuda
 
 _KEPT: list[Any] = []
-"""Contexts entered for the rest of the process, to end others that can't be left."""
+"""Contexts that stay entered until the process ends, to cancel others that can't be left."""
 
 
 def _leave_inference_mode(on: bool) -> None:
@@ -134,7 +134,7 @@ _PRECISIONS = (
     "mkldnn.conv.fp32_precision",
     "mkldnn.rnn.fp32_precision",
 )
-"""Newer than some versions of torch; `allow_tf32` is the older name of the same."""
+"""Settings that some versions of torch lack; `allow_tf32` is their older name."""
 
 PROBES = (
     Probe("torch's contexts", _modes, _restore_modes),
@@ -190,9 +190,9 @@ PROBES = (
     ),
     Probe("numpy's print options", np.get_printoptions, lambda v: np.set_printoptions(**v)),
 )
-"""Probes of what decides numbers. Modes come first: the others' restoring makes tensors."""
+"""Probes of settings that decide numbers. Modes come first: restoring others creates tensors."""
 
 
 def numbers_unchanged() -> contextlib.AbstractContextManager[list[str]]:
-    """Puts back what decides numbers as it was before the block; see `unchanged`."""
+    """After the block, restores the settings that decide numbers; see `unchanged`."""
     return unchanged(PROBES)

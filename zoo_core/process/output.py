@@ -1,4 +1,4 @@
-"""What a guarded call prints: sent to stderr, so that a command's own output stays whole."""
+"""Redirection of a guarded call's output to stderr, which keeps a command's own output intact."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 
 @contextlib.contextmanager
 def output_to_stderr() -> Iterator[list[str]]:
-    """Sends what the block prints to stderr, that of C code and of child processes included.
+    """Sends the block's output to stderr, including that of C code and child processes.
 
-    `sys.stdout` and `sys.stderr` are afterwards the ones of before, and open.
+    Afterwards `sys.stdout` and `sys.stderr` are the same streams as before, and open.
 
     Yields:
         A list that holds, in words, what the block did to them, when the block has ended.
@@ -42,14 +42,14 @@ def output_to_stderr() -> Iterator[list[str]]:
             if getattr(sys, name) is not streams["stderr"]:
                 changes.append(f"sys.{name}")
             elif closed:
-                # What was closed may be `sys.stdout`, which is stderr during the call.
+                # The closed stream may be `sys.stdout`, which is stderr during the call.
                 changes.append("sys.stdout or sys.stderr (closed)")
             setattr(sys, name, _reopened(name, stream) if closed else stream)
 
 
 def _flush(*streams: Any) -> None:
     for stream in streams:
-        # A plugin's own stream may raise anything; what it holds is its own loss.
+        # A plugin's own stream may raise anything; its unwritten text is lost.
         with contextlib.suppress(Exception):
             stream.flush()
     with contextlib.suppress(Exception):

@@ -19,7 +19,7 @@ UNREADABLE = _Unreadable()
 
 
 def _differing_keys(before: Any, after: Any) -> list[str]:
-    """The keys at which two mappings differ; none for other values."""
+    """The keys at which two mappings differ; empty if the values are not mappings."""
     if not isinstance(before, Mapping) or not isinstance(after, Mapping):
         return []
     missing = object()
@@ -38,23 +38,24 @@ class Probe:
     name: str
     """A noun phrase, such as "torch's default dtype"."""
     read: Callable[[], Any]
-    """The present value, which a later change must not alter. What it raises means: absent."""
+    """Returns the current value, which later changes must not alter. If it raises, the setting is
+    absent."""
     restore: Callable[[Any], object]
-    """Puts a value back that `read` gave."""
+    """Restores a value that `read` returned."""
     same: Callable[[Any, Any], bool] = operator.eq
     """Whether two values, before and after, are equal."""
     differences: Callable[[Any, Any], list[str]] = _differing_keys
-    """The names of what differs between two values of several parts."""
+    """Names of the entries that differ between two composite values."""
 
     def value(self) -> Any:
-        """The present value; `UNREADABLE` if the setting does not exist here."""
+        """The current value; `UNREADABLE` if the setting does not exist here."""
         try:
             return self.read()
         except Exception:
             return UNREADABLE
 
     def undo(self, before: Any) -> str:
-        """Puts the value back if it changed; what changed, in words, or an empty text."""
+        """Restores the value if it changed. Returns a description of the change; empty if none."""
         after = self.value()
         if before is UNREADABLE or (after is not UNREADABLE and self.same(before, after)):
             return ""
@@ -89,7 +90,7 @@ def unchanged(probes: Sequence[Probe]) -> Iterator[list[str]]:
     """Puts settings back as they were before the block.
 
     Yields:
-        A list that holds what the block changed, in words, when the block has ended.
+        A list that, after the block, holds descriptions of what the block changed.
     """
     before = [(probe, probe.value()) for probe in probes]
     changes: list[str] = []

@@ -20,7 +20,7 @@ ROWS = 1024
 
 
 class Scale(NamedTuple):
-    """What the critic learns of a value R: (R - mean) / std."""
+    """Normalisation of the critic's targets: a value R becomes (R - mean) / std."""
 
     mean: float
     std: float
@@ -69,7 +69,7 @@ class Plan:
         return columns
 
     def scale(self, returns: Tensor, unit: float) -> Scale:
-        """How the critic of these values [N] sees them, where the largest reward is `unit`."""
+        """Normalisation of these values [N] for the critic; `unit` is the largest reward."""
         return Scale.of(returns, unit) if self.config.normalize_returns else Scale(0.0, 1.0)
 
 
