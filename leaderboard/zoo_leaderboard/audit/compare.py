@@ -34,9 +34,9 @@ class Change:
     """`same`: the same runs with equal scores. `changed`: the means differ by more than chance.
     `noise`: they do not. `open`: a single run on a side, of which nothing can be told."""
     p_value: float
-    """Of Welch's test, before the correction for many comparisons."""
+    """P-value of Welch's test, before the correction for many comparisons."""
     why: str = ""
-    """What the runs were made from that differs; or that equal keys gave other scores."""
+    """Difference between the runs' inputs; or a note that equal keys gave other scores."""
 
     @property
     def difference(self) -> float | None:
@@ -115,7 +115,7 @@ def _keys(entry: Entry) -> set[str]:
 
 
 def _why(first: Board, second: Board, one: Entry, two: Entry) -> str:
-    """What differs between the runs of a cell."""
+    """Differences between the runs of a cell."""
     found: dict[str, None] = {}
     other = {run.key: run for run in two.runs}
     for run in one.runs:

@@ -34,11 +34,11 @@ NOT_COMPARED = {"seconds", "note"}
 
 @dataclass(frozen=True)
 class Checked:
-    """A run that was made again."""
+    """A run that was repeated."""
 
     run: RunSummary
     again: float | None
-    """The score of the second time; none where it failed."""
+    """Score of the second run; None if it failed."""
     verdict: Verdict
     """`same`: bit for bit. `within`: inside the interval of the cell's seeds, on another machine.
     `differs`: neither. `open`: another machine, and too few seeds for an interval. `failed`."""
@@ -69,12 +69,12 @@ def verify(
 
     Args:
         track: A track, its name, or the path of its file.
-        store: A store or its place; none for `$ZOO_RUNS`, else `runs`.
-        sample: How many runs.
-        seed: Of the choice.
-        workers: Processes at a time; none for as many as fit the cores.
-        display: Told of the progress.
-        registry: What is registered; none for the installed plugins.
+        store: A store or its location. Default: `$ZOO_RUNS`, else `runs`.
+        sample: Number of runs.
+        seed: Seed of the sample.
+        workers: Processes at a time. Default: as many as fit the cores.
+        display: Receives progress events.
+        registry: Registered names. Default: those of the installed plugins.
 
     Raises:
         ZooError: no finished run that holds.
@@ -125,8 +125,8 @@ def _checked(board: Board, run: RunSummary, first: Result, second: object) -> Ch
 
 
 def prediction_interval(scores: Sequence[float]) -> tuple[float, float] | None:
-    """Where one more run's score lies with a probability of 95 %, if scores are normal; none for
-    fewer than two runs."""
+    """95 % prediction interval for the score of one more run, if scores are normal; None if there
+    are fewer than two runs."""
     from scipy.stats import t
 
     n = len(scores)
@@ -143,7 +143,7 @@ def _measured(result: Result) -> object:
 
 
 def _elsewhere(record: Result) -> str:
-    """What of the record's machine and versions is other than here and now, in a few words."""
+    """Short list of differences between the record's machine and versions and the current ones."""
     here = {**machine(record.machine.get("device", "cpu")), "threads": record.machine["threads"]}
     told = [
         f"{name} {was}"

@@ -2,7 +2,7 @@
 
 A copy lies in `cache/datasets/<id>/<key>/` of the zoo's folder; the key is a hash of the source's
 files (path, size, time of change) and the loader's version, so a changed dataset is read again. A
-copy appears by one rename, under a lock; one that is damaged is built anew. The whole folder may
+copy appears by one rename, under a lock; a damaged one is rebuilt. The whole folder may
 be deleted at any time.
 """
 

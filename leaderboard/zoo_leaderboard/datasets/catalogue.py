@@ -1,4 +1,4 @@
-"""What there is: embedded, local and remote datasets, one line each."""
+"""Catalogue of the embedded, local and remote datasets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Where = Literal["embedded", "zoo", "local", "remote"]
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """One dataset as `zoo datasets` lists it; what its metadata do not say is None."""
+    """One dataset as `zoo datasets` lists it; fields missing from its metadata are None."""
 
     id: str
     where: Where

@@ -61,12 +61,12 @@ class Member:
 
     @cached_property
     def environment(self) -> Environment | None:
-        """What it is evaluated in, if its metadata or `environments.toml` name it."""
+        """Evaluation environment; None if neither the metadata nor `environments.toml` name one."""
         return Environment.of(self.metadata) or known_environment(self.term.id)
 
     @cached_property
     def logged(self) -> Environment | None:
-        """What it was logged in, if its metadata name it."""
+        """Environment that the data were logged in; None if the metadata do not name it."""
         return Environment.logged(self.metadata)
 
     @cached_property
@@ -133,7 +133,7 @@ class Dataset:
 
     @property
     def environment(self) -> Environment | None:
-        """What it is evaluated in: the same for all members."""
+        """Evaluation environment, which all members share."""
         return self.members[0].environment
 
     @property
@@ -156,7 +156,7 @@ class Dataset:
         [-1, 1]. Its rewards, terminations and truncations are the environment's own.
 
         Args:
-            render_mode: What its `render` gives, such as `rgb_array`; none for nothing.
+            render_mode: Gymnasium's render mode, such as `rgb_array`. If None, no rendering.
 
         Raises:
             ZooError: no environment is named; a package is missing (the message names the pip
@@ -171,7 +171,7 @@ class Dataset:
         )
 
     def check(self) -> None:
-        """That the zoo can read it, and that its members fit together.
+        """Checks that the zoo can read the dataset and that its members fit together.
 
         Raises:
             ZooError: they do not.
@@ -199,8 +199,10 @@ def _member(term: Term, download: bool) -> Member:
 
 
 def _differences(one: Member, other: Member) -> list[str]:
-    """What differs between the environments of two members: those that they are evaluated in, and
-    those that they were logged in, of which the time limits do not count."""
+    """Differences between the environments of two members, for evaluation and for logging.
+
+    Time limits of the logging environments are ignored.
+    """
     mine, theirs = one.environment, other.environment
     if mine is None or theirs is None:
         return [] if mine is theirs else ["ids"]
@@ -227,7 +229,7 @@ def select(data: OfflineData, kept: torch.Tensor, name: str) -> OfflineData:
     Args:
         data: The episodes.
         kept: [E] bool.
-        name: What messages call it.
+        name: Name of the dataset in messages.
     """
     steps = torch.repeat_interleave(kept, data.lengths)
     rows = torch.repeat_interleave(kept, data.lengths + 1)

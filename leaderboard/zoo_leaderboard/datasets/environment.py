@@ -42,7 +42,7 @@ class Environment:
     spec: Mapping[str, Any]
     """Gymnasium's specification as JSON data: id, entry_point, kwargs, max_episode_steps, ..."""
     requirements: tuple[str, ...] = ()
-    """What to pip install, from the dataset's metadata."""
+    """Packages to pip install, from the dataset's metadata."""
 
     @classmethod
     def of(cls, metadata: Mapping[str, Any]) -> Environment | None:
@@ -84,7 +84,7 @@ class Environment:
 
     @cached_property
     def task(self) -> Task:
-        """What decides the numbers of an evaluation in it."""
+        """Everything that affects the scores of an evaluation in this environment."""
         return task_of(self.spec)
 
     @cached_property
@@ -114,7 +114,7 @@ class Environment:
         """The environment with its own spaces.
 
         Args:
-            render_mode: What its `render` returns, such as `rgb_array`. If None, nothing.
+            render_mode: Gymnasium's render mode, such as `rgb_array`. If None, no rendering.
 
         Raises:
             ZooError: a package is missing (the message names it), or the environment cannot be
@@ -278,7 +278,7 @@ def _check(
     scaling: ActionScaling,
     name: str,
 ) -> None:
-    """That the environment of today is the one that the data come from."""
+    """Checks that the installed environment matches the one the data come from."""
     if ActionScaling.of(name, env.action_space) != scaling:
         raise ZooError(
             f"dataset '{name}' has other action bounds than environment '{environment.id}'; "

@@ -218,7 +218,7 @@ def _heap(names: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _datatype(kind: np.dtype[Any]) -> bytes:
-    """The message of a type, as the library encodes it after two bytes of its own."""
+    """HDF5 datatype message of a dtype, without the two-byte prefix that the library adds."""
     from h5py import h5t
 
     encoded: bytes = h5t.py_create(kind, logical=True).encode()
@@ -251,7 +251,7 @@ def _tree(
         names: [E].
         places: [E], of the names in the heap.
         targets: [E], addresses of the objects.
-        at: Where the tree begins.
+        at: Address at which the tree begins.
     """
     order = np.argsort(names)
     entries = np.zeros((len(order), 5), "<u8")

@@ -1,4 +1,4 @@
-"""Where data lie: the zoo's own folder, and Minari's."""
+"""Data folders: the zoo's own, and Minari's."""
 
 import contextlib
 import hashlib

@@ -73,7 +73,7 @@ def _walk(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
 
 
 def _download(id: str) -> Path:
-    """Downloads beside the place where it belongs, and renames it there when it is complete."""
+    """Downloads next to the destination and renames the folder when it is complete."""
     with lock(f"datasets/{id}"):
         if (found := _here(id)) is not None:
             return found

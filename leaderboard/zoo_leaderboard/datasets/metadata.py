@@ -88,14 +88,14 @@ def _reason(error: ValidationError) -> str:
 
 
 def _text(value: Any) -> str | None:
-    """Any value as a text to show; None for an empty one."""
+    """Any value as a text to show; None if it is empty."""
     if isinstance(value, list):
         return ", ".join(sorted(filter(None, map(_text, value)))) or None
     return (value if isinstance(value, str | None) else json.dumps(value)) or None
 
 
 def _number(value: Any) -> float | None:
-    """A finite number, or None for anything else."""
+    """The value as a finite number; None if it is not one."""
     try:
         number = float("nan" if isinstance(value, bool | str | None) else value)
     except (TypeError, OverflowError):

@@ -1,4 +1,4 @@
-"""What to install for a package that is missing, from the error that says so."""
+"""Advice on which package to install, derived from an import error."""
 
 import importlib.util
 import re

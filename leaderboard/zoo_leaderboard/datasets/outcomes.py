@@ -1,4 +1,4 @@
-"""What an environment's `reset` and `step` return, checked and as Python's and numpy's types.
+"""Return values of an environment's `reset` and `step`, checked and converted to standard types.
 
 Environments ported from older libraries return rewards as arrays of one number, flags as torch
 scalars and observations as lists. Whatever is one number, or as many numbers as the space has, is

@@ -131,7 +131,7 @@ class Reader:
     Args:
         name: The dataset's, in messages.
         space: Its observation space.
-        scaling: Of its actions.
+        scaling: Scaling of its actions.
     """
 
     def __init__(self, name: str, space: gymnasium.Space[Any], scaling: ActionScaling) -> None:

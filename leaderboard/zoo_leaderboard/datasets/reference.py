@@ -17,7 +17,7 @@ D4RL_RETURNS = {
     "Walker2d": (1.629008, 4592.3),
     "Ant": (-325.6, 3879.7),
 }
-"""Returns of a random policy and an expert by environment; D4RL has none for other MuJoCo tasks."""
+"""Returns of a random policy and an expert by environment; D4RL lacks other MuJoCo tasks."""
 
 D4RL_STEPS = 1000
 """The time limit under which they were measured."""
@@ -32,7 +32,7 @@ class Reference:
     max: float
     """An expert's mean return: the score 100."""
     source: str
-    """Where the two come from, to be shown beside every score that uses them."""
+    """Source of the two, shown next to every score that uses them."""
 
     def normalized(self, episode_return: float) -> float:
         """The score of a return, 100 (return - min) / (max - min), as D4RL's tables print it.
@@ -43,9 +43,9 @@ class Reference:
 
 
 def reference_of(metadata: Mapping[str, Any], task: Task | None) -> Reference | None:
-    """The references of a dataset: its own, else D4RL's for its task, else none.
+    """Reference returns of a dataset: its own, else D4RL's for its task, else None.
 
-    Minari's `mujoco/*` v0 sets carry none of their own.
+    Minari's `mujoco/*` v0 datasets have no reference returns.
 
     Args:
         metadata: Minari's.

@@ -1,4 +1,4 @@
-"""From a dataset's spaces to vectors: observations flattened, actions in [-1, 1].
+"""Conversion of a dataset's spaces to vectors: observations flattened, actions in [-1, 1].
 
 The same two functions serve the data and the evaluation, so that they cannot disagree.
 """
@@ -156,7 +156,7 @@ class ActionScaling:
         return np.where(unit == 1.0, self.high, np.where(unit == -1.0, self.low, raw))
 
     def excess(self, actions: NDArray[Any]) -> float:
-        """How far actions [..., A] leave the bounds at most, as a share of half of the range.
+        """Maximum distance of actions [..., A] outside the bounds, as a share of half of the range.
 
         0 within `TOLERANCE` and the rounding of the actions' dtype at the size of the bounds.
         """
@@ -171,7 +171,7 @@ class ActionScaling:
 def _check_bounds(
     name: str, low: NDArray[np.float64], high: NDArray[np.float64], limit: float
 ) -> None:
-    """That each dimension has two finite bounds, the lower one first."""
+    """Checks that each dimension has two finite bounds, the lower one first."""
     with np.errstate(invalid="ignore", over="ignore"):
         unbounded = ~((np.abs(low) < limit) & (np.abs(high) < limit))
         problems = (

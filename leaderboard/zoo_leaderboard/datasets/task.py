@@ -1,4 +1,4 @@
-"""What decides a task: the environment's code, arguments, wrappers and time limit.
+"""Identity of a task: the environment's code, arguments, wrappers and time limit.
 
 Two specifications of one task have one identity: it does not depend on the order of arguments, on
 1 or 1.0, on fields that change no number, on wrappers that only record, or on Gymnasium's version.
@@ -72,7 +72,7 @@ def packages_of(identity: str) -> list[str]:
 
 
 def differences(one: Task, other: Task) -> list[str]:
-    """What two tasks differ in, each in a word or two; empty for one task written in two ways.
+    """Differences between two tasks, in a word or two each; empty if both are the same task.
 
     An argument that is the constructor's default, and another name of the same class, are no
     difference where the environment's package is installed.

@@ -1,4 +1,4 @@
-"""What code a result came from: hashes of syntax trees, so that comments and docs do not matter.
+"""Fingerprint of a result's code: hashes of syntax trees, which ignore comments and docstrings.
 
 An algorithm's source is the code of the plugin that registers it and of every part and loss that
 it uses: the whole package, its data files, and what it imports. A released library counts by its

@@ -1,4 +1,4 @@
-"""Which imported modules belong to released libraries, which a version identifies."""
+"""Detection of imported modules that belong to released libraries."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def is_covered(module: str) -> bool:
 def release_of(module: str) -> tuple[str, str] | None:
     """Name and version of the released library that a top-level module belongs to.
 
-    None for code of a checkout or folder, which has no version of its own, and for plugins.
+    None if the module is a plugin, or code of a checkout or folder, which has no version.
     """
     found = _distribution(module)
     if found is None or found.read_text("direct_url.json") is not None:

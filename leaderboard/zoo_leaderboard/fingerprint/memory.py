@@ -11,7 +11,7 @@ from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
 Defined = FunctionType | type
-"""What a module defines."""
+"""A function or class that a module defines."""
 
 
 def defined_by(values: Iterable[Any]) -> set[Defined]:

@@ -1,4 +1,4 @@
-"""What code a recipe runs, by module and library."""
+"""Code that a recipe runs, by module and library."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _add_plugin(registered: Registered[Any], extra: Iterable[Any], found: dict[s
 
 
 def _unit(name: str) -> Unit | None:
-    """The files of a top-level module; None for one in memory only."""
+    """The files of a top-level module; None if it exists only in memory."""
     if name == "__main__":
         file = getattr(sys.modules[name], "__file__", None)
         return Unit(name, ((name, Path(file)),)) if file and Path(file).is_file() else None

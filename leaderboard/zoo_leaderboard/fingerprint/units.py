@@ -79,7 +79,7 @@ def find_unit(name: str) -> Unit:
 
 
 def spec_of(name: str) -> ModuleSpec | None:
-    """How a top-level module would be imported; None if it can't be."""
+    """Import specification of a top-level module; None if it can't be imported."""
     try:
         return importlib.util.find_spec(name)
     except (ImportError, ValueError, AttributeError):
@@ -129,7 +129,7 @@ def files_digest(files: Iterable[tuple[str, Path]]) -> str:
 
 @dataclass(frozen=True)
 class _Facts:
-    """What is known of a file's contents."""
+    """Facts about a file's contents."""
 
     meaning: str
     imports: frozenset[str] = frozenset()

@@ -124,9 +124,11 @@ class Planner:
         )
 
     def tuning_evaluations(self, cell: Cell) -> int | None:
-        """Training runs on the cell's dataset that the search for its settings spent: the paper's
-        for its tuned values and the track's for its own. None where either is not known, and for
-        settings chosen by hand."""
+        """Number of training runs on the cell's dataset that the search for its settings used.
+
+        The paper's search counts for tuned values, the track's for its own. None if either is
+        unknown or the settings were chosen by hand.
+        """
         if cell.settings:
             return None
         spent = self.track.tuned_by(cell.algorithm, cell.dataset)

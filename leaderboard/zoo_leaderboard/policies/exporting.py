@@ -39,9 +39,9 @@ METADATA = "zoo.json"
 BATCHES = (1, 7, 256)
 """The batch sizes that a file is checked with."""
 TOLERANCE = 1e-4
-"""The greatest difference from the original, as a share of half of an action's range."""
+"""Maximum difference from the original, as a share of half of an action's range."""
 NUDGES = 8
-"""How many slightly different observations tell whether the original itself is undecided."""
+"""Number of perturbed observations that test whether the original itself is undecided."""
 
 Inputs = dict[str, Tensor]
 """`observations`, then `normals` and `uniforms` where the act draws."""
@@ -52,9 +52,9 @@ class Exported(NamedTuple):
 
     path: Path
     metadata: Mapping[str, Any]
-    """What the file says of itself."""
+    """Metadata stored in the file."""
     difference: float
-    """The greatest difference from the original over all checked actions, in their own scale."""
+    """Maximum difference from the original over all checked actions, in their own scale."""
     checked: int
     """Random observations."""
     undecided: int
@@ -76,9 +76,9 @@ def export(
         path: A run's folder, its record (`.json`), or a policy's or trainer's file (`.pt`).
         out: The file; it appears by rename after the check.
         format: `onnx` or `torchscript`.
-        act: A named way of acting; none for the headline.
-        dataset: Whose action bounds to use; none for the run's own.
-        registry: What is registered; none for the installed plugins.
+        act: A named way of acting. Default: the headline act.
+        dataset: Dataset whose action bounds to use. Default: the run's own.
+        registry: Registered names. Default: those of the installed plugins.
 
     Raises:
         ZooError: nothing readable at `path`; an act that cannot be a graph; a missing package; a
@@ -103,7 +103,7 @@ def export(
 
 
 def needs(format: Format) -> None:
-    """That the packages of a format are installed.
+    """Checks that the packages of a format are installed.
 
     Raises:
         ZooError: one is missing; the message names the pip install.
@@ -121,7 +121,7 @@ def needs(format: Format) -> None:
 
 
 def refuse_guided(agent: Agent, act: Act) -> None:
-    """That the act takes no gradient.
+    """Checks that the act takes no gradient.
 
     Raises:
         ZooError: its sampler is guided by the gradient of an energy.
@@ -136,7 +136,7 @@ def refuse_guided(agent: Agent, act: Act) -> None:
 
 
 class Graph(nn.Module):
-    """What is exported: from raw observations and noise to actions in the environment's bounds."""
+    """Exported module: maps raw observations and noise to actions in the environment's bounds."""
 
     low: Tensor
     high: Tensor
@@ -350,7 +350,7 @@ def _moves(
     observations: Tensor,
     rows: dict[Kind, Tensor],
 ) -> Tensor:
-    """How far the original's actions [B, A] move when the observations change by 1e-5.
+    """Change of the original's actions [B, A] when the observations change by 1e-5.
 
     A choice between two candidates of almost equal value may fall either way after rounding.
     """
@@ -371,7 +371,7 @@ def _scaled(scaling: ActionScaling, actions: Tensor) -> Tensor:
 
 @contextmanager
 def _beside(target: Path) -> Iterator[Path]:
-    """A path in a temporary folder beside the target, which goes with all that is left in it."""
+    """A path in a temporary folder next to the target; the folder is removed afterwards."""
     try:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as folder:
             yield Path(folder) / target.name

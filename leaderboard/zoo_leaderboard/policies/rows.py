@@ -1,6 +1,6 @@
 """Noise as an input: one row of numbers for each observation, whatever an act draws.
 
-An exported policy has no generator of its own. What its act draws is dealt from the columns of two
+An exported policy has no random generator. What its act draws is dealt from the columns of two
 matrices with a row for each observation, in the order of the draws: `normals` [B, K], standard
 normal, and `uniforms` [B, L], uniform in [0, 1).
 """
@@ -27,9 +27,9 @@ class Draw(NamedTuple):
 
     kind: Kind
     shape: tuple[int, ...]
-    """Without the batch."""
+    """Shape without the batch dimension."""
     axis: int
-    """Where the batch stands among the dimensions."""
+    """Index of the batch dimension."""
 
     @property
     def size(self) -> int:
@@ -38,7 +38,7 @@ class Draw(NamedTuple):
 
 
 def draws_of(agent: Agent, act: str) -> tuple[Draw, ...]:
-    """What an act draws for each observation, found by acting on two and on three.
+    """Draws of an act per observation, found by acting on two and on three.
 
     Raises:
         ZooError: a draw does not grow with the batch, so that it belongs to no observation.
@@ -86,7 +86,7 @@ class Recorder(Noise):
         return numbers
 
     def rows(self, draws: Sequence[Draw]) -> dict[Kind, Tensor]:
-        """What was drawn as matrices [B, K] and [B, L]; only those that the act needs."""
+        """The draws as matrices [B, K] and [B, L]; only those that the act needs."""
         found: dict[Kind, list[Tensor]] = {}
         for draw, (kind, numbers) in zip(draws, self.drawn, strict=True):
             found.setdefault(kind, []).append(numbers.movedim(draw.axis, 0).flatten(1))
@@ -97,7 +97,7 @@ class RowNoise(Noise):
     """Deals the columns of matrices, in the order of an act's draws.
 
     Args:
-        draws: Of the act, see `draws_of`.
+        draws: Draws of the act, see `draws_of`.
         rows: `normals` [B, K] and `uniforms` [B, L], as far as the act needs them.
     """
 

@@ -27,7 +27,7 @@ from zoo_leaderboard.store import Damaged, agent_beside, is_url, open_files, rea
 
 
 class Evaluated(NamedTuple):
-    """What a policy did."""
+    """Evaluation of a policy."""
 
     algorithm: str
     dataset: str
@@ -54,7 +54,7 @@ class Evaluated(NamedTuple):
 
     @property
     def standard_error(self) -> float | None:
-        """Of the mean return, over episodes; none for a single episode."""
+        """Standard error of the mean return over episodes; None if there is a single episode."""
         n = len(self.returns)
         return statistics.stdev(self.returns) / n**0.5 if n > 1 else None
 
@@ -75,11 +75,11 @@ def evaluate(
         path: A run's folder, its record (`.json`), or a policy's or trainer's file (`.pt`); of a
             store at a URL, the URL of a record or policy.
         episodes: One in each of that many copies of the environment.
-        dataset: Whose environment and reference scores to use; none for the run's own.
-        act: A named way of acting; none for the headline.
-        seed: Of the environments; none for the run's protocol's.
-        device: Where the policy acts.
-        registry: What is registered; none for the installed plugins.
+        dataset: Dataset that provides environment and references. Default: the run's own.
+        act: A named way of acting. Default: the headline act.
+        seed: Seed of the environments. Default: that of the run's protocol.
+        device: Device of the policy.
+        registry: Registered names. Default: those of the installed plugins.
 
     Raises:
         ZooError: nothing readable at `path`, or a dataset that does not fit the policy.
@@ -113,9 +113,9 @@ class Policy(NamedTuple):
     """A saved policy and what it is for."""
 
     agent: Agent
-    """On the CPU, ready to act."""
+    """Agent on the CPU, ready to act."""
     dataset: Dataset
-    """Whose environment and action bounds it acts in."""
+    """Dataset whose environment and action bounds it acts in."""
     record: Result | None
     """The run's, where there is one."""
 
@@ -127,8 +127,8 @@ def load_policy(
 
     Args:
         path: A path, or the URL of a record or policy in a store.
-        dataset: Whose environment to use; none for the run's own.
-        registry: What is registered; none for the installed plugins.
+        dataset: Dataset whose environment to use. Default: the run's own.
+        registry: Registered names. Default: those of the installed plugins.
 
     Raises:
         ZooError: nothing readable at `path`, or a dataset that does not fit the policy.

@@ -47,8 +47,8 @@ class Trained(NamedTuple):
 
 
 def default_folder(job: Job) -> Path:
-    """Where a run goes when nothing is said: its own folder below the store's `train`, or below
-    that of `runs` where the store is at a URL."""
+    """Default folder of a run: a separate one below the store's `train`, or below that of `runs` if
+    the store is at a URL."""
     root = Path("runs" if is_url(default_root()) else default_root())
     dataset = job.cell.dataset.replace("/", ".")
     end = f"-seed{job.cell.seed}-{job.key[:8]}"
@@ -74,26 +74,26 @@ def train(
 ) -> Trained:
     """Trains and evaluates one algorithm on one dataset, in this process.
 
-    An interrupted run goes on from its checkpoint when it is asked for again; a finished one is
-    given back as it is.
+    An interrupted run resumes from its checkpoint when the call is repeated; a finished one is
+    returned unchanged.
 
     Args:
         algorithm: A registered algorithm.
         dataset: An id or an expression.
-        seed: Of the training.
+        seed: Seed of the training.
         settings: Values by path, or assignments such as `critic.hidden=512`.
         tuned: Whether the paper's values for the dataset apply.
         device: `cpu` or `cuda`.
-        out: The run's folder; none for one of its own below the store.
-        episodes: Per evaluation.
-        evaluations: After the one before training, evenly spaced.
-        threads: Of torch; none for as many as it would use.
-        trackers: Names of those that take its curves, such as `tensorboard`.
-        report: Told of the progress.
-        registry: What is registered; none for the installed plugins.
+        out: The run's folder. Default: a separate one below the store.
+        episodes: Episodes per evaluation.
+        evaluations: Evenly spaced evaluations after the one before training.
+        threads: Threads of torch. Default: as many as torch would use.
+        trackers: Names of the trackers that log its curves, such as `tensorboard`.
+        report: Callback that receives the progress.
+        registry: Registered names. Default: those of the installed plugins.
 
     Raises:
-        ZooError: unknown names, bad values, data that cannot be had, a folder that cannot be
+        ZooError: unknown names, bad values, unavailable data, a folder that cannot be
             written, holds another run, or is in use by another process.
         Diverged: the training is no longer finite.
     """

@@ -28,7 +28,7 @@ from zoo_leaderboard.running.rollout import Environment, Rollout, seeded_process
 Frame = NDArray[np.uint8]
 """[height, width, 3]."""
 FRAMES_PER_SECOND = 30
-"""Where the environment says nothing."""
+"""Default frame rate, if the environment has none."""
 
 
 class Watched(NamedTuple):
@@ -62,11 +62,11 @@ def watch(
     Args:
         path: A run's folder, its record (`.json`), or a policy's or trainer's file (`.pt`).
         out: The video, `.mp4`; it appears by rename when it is complete.
-        episodes: How many.
-        dataset: Whose environment to use; none for the run's own.
-        act: A named way of acting; none for the headline.
-        seed: Of the environment; none for the run's protocol's.
-        registry: What is registered; none for the installed plugins.
+        episodes: Number of episodes.
+        dataset: Dataset whose environment to use. Default: the run's own.
+        act: A named way of acting. Default: the headline act.
+        seed: Seed of the environment. Default: that of the run's protocol.
+        registry: Registered names. Default: those of the installed plugins.
 
     Raises:
         ZooError: nothing readable at `path`; an environment that cannot be rendered, or not on this
@@ -123,7 +123,7 @@ def _frames_per_second(dataset: Dataset) -> int:
 
 
 def _frame(env: Environment, dataset: Dataset) -> Frame:
-    """What the environment shows now.
+    """Current frame of the environment.
 
     Raises:
         ZooError: a package or a graphics library is missing.

@@ -1,4 +1,4 @@
-"""What a run costs beside time: parameters and memory."""
+"""Costs of a run other than time: parameters and memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Costs(Record):
     peak_device_memory: int | None = None
 
     def with_peaks(self, device: str) -> Costs:
-        """With this process's peaks where they are above those of earlier attempts."""
+        """A copy that includes this process's peaks where they exceed those of earlier attempts."""
         device_peak = peak_device_memory(device)
         return Costs(
             parameters=self.parameters,
@@ -43,7 +43,7 @@ def peak_memory() -> int:
 
 
 def peak_device_memory(device: str) -> int | None:
-    """The most bytes that tensors held at once on a CUDA device; None for the CPU."""
+    """Peak memory of tensors on a CUDA device, in bytes; None on the CPU."""
     if torch.device(device).type != "cuda":
         return None
     return torch.cuda.max_memory_allocated(device)

@@ -25,7 +25,7 @@ def diagnosed(step: int, act: str, look: Callable[[], Diagnosis]) -> Diagnosed:
 
 
 def of_agent(agent: Agent, data: OfflineData, act: str, step: int, device: str) -> Diagnosed:
-    """An agent's diagnosis, with noise of its own: no draw of training or evaluation is shifted."""
+    """An agent's diagnosis, with a separate random generator so that no other draw is shifted."""
     generator = torch.Generator(device)
     generator.manual_seed(stream_seed(agent.seed, "diagnostics", step))
     agent.eval()

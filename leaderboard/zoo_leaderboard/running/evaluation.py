@@ -1,4 +1,4 @@
-"""How a policy is scored: whole episodes in fresh copies of the environment, from the same seeds.
+"""Evaluation of a policy: whole episodes in fresh copies of the environment, from fixed seeds.
 
 One episode per copy, and a finished copy is dropped: taking the first N episodes to finish, as
 auto-resetting vector environments do, would favour short ones.
@@ -36,7 +36,7 @@ to play: their copies are reused."""
 
 
 class Episodes(NamedTuple):
-    """What happened in each environment copy."""
+    """Outcomes of the episode in each environment copy."""
 
     returns: tuple[float, ...]
     lengths: tuple[int, ...]
@@ -207,7 +207,7 @@ class _Joint(NamedTuple):
     actions: NDArray[np.float32]
     """[B, A]."""
     returns: tuple[float, ...]
-    """Of each episode so far."""
+    """Return of each episode so far."""
 
 
 def _reset_suffices(env: gymnasium.Env[Any, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""What jobs and the fork server tell the runner: one line of JSON an event, on one pipe."""
+"""Events that jobs and the fork server send to the runner: one line of JSON each, on one pipe."""
 
 import json
 import os

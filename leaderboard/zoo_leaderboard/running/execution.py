@@ -173,7 +173,7 @@ def _columns_folder(job: Job) -> Path:
 
 
 def _acting(agent: Agent, job: Job, name: str, step: int) -> Act:
-    """A named act with noise of its own, the same however often the run was interrupted."""
+    """A named act with a separate random generator, the same after any number of interruptions."""
     noise = _noise(job, "evaluation", step, name)
     agent.eval()
     return lambda observations: agent.act(observations, noise, name)
@@ -218,7 +218,7 @@ def _resumed(run: Run) -> Trainer | None:
 
 
 def _external(run: Run, evaluator: Evaluator, started: float) -> None:
-    """A learner of its own: no checkpoints, one evaluation at the end."""
+    """Runs an external learner: no checkpoints, one evaluation at the end."""
     job, recipe = run.job, run.recipe
     assert recipe.algorithm.fit is not None
     run.times["setup"] = time.perf_counter() - started

@@ -13,7 +13,7 @@ about how a child died. This one is one pipe in, one pipe out:
           atomic write
           {"event": "exit", "id": 3, "code": -9}                        negative for a signal
 
-When the input closes, because the runner ended or died, the children are killed: no orphan goes on.
+When the input closes, because the runner ended or died, the children are killed.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from zoo_leaderboard.running.events import write_event
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 FIRST_TO_GO = 500
-"""How much sooner than others (-1000 to 1000) the kernel ends a job when memory runs out."""
+"""Score (-1000 to 1000) that makes the kernel end jobs first when memory runs out."""
 STRAY_GENERATIONS = 20
-"""How deep the daemons' children are looked for."""
+"""Maximum depth of the search for the daemons' children."""
 
 
 class ForkServer:
@@ -48,7 +48,7 @@ class ForkServer:
     Leaving the `with` block ends the server and all of its children.
 
     Args:
-        threads: Of every job; libraries that count their threads when loaded are told.
+        threads: Threads per job, also set for libraries that read their number when loaded.
     """
 
     def __init__(self, threads: int = 1) -> None:
@@ -97,7 +97,7 @@ class ForkServer:
         self._process.stdin.flush()
 
     def events(self, timeout: float) -> Iterator[dict[str, Any]]:
-        """What happened, waiting up to `timeout` seconds for the first event.
+        """Events so far, after waiting up to `timeout` seconds for the first one.
 
         Raises:
             RuntimeError: the server itself is gone.
@@ -171,7 +171,7 @@ PRELOADED = (
     "zoo_core.builtin",
     "zoo_leaderboard.running.worker",
 )
-"""What every job needs. Not the plugins, which may start threads when they are imported."""
+"""Modules that every job needs, except plugins, which may start threads on import."""
 
 
 def _preload() -> None:

@@ -40,14 +40,14 @@ def split(data: OfflineData) -> tuple[OfflineData, OfflineData | None]:
 def policy_error(
     act: Callable[[Tensor], Tensor], held_out: OfflineData, name: str, step: int, device: str
 ) -> HeldOut:
-    """How far actions are from those of the held-out episodes.
+    """Error of a policy's actions relative to those of the held-out episodes.
 
     Args:
         act: Raw observations [B, O] to actions [B, A] in [-1, 1].
         held_out: The episodes.
-        name: Of the way of acting.
+        name: Name of the act.
         step: Training steps done.
-        device: Where the policy acts.
+        device: Device of the policy.
 
     Raises:
         Diverged: an action that is not finite.

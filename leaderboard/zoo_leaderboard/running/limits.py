@@ -1,4 +1,4 @@
-"""What a job may take on this machine before it is ended."""
+"""Resource limits of a job on this machine."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Literal
 from zoo_leaderboard.running.memory import memory_of_groups, size_text
 
 RETRIES = 2
-"""How often a job whose process was killed from outside is started again within a run."""
+"""Number of restarts within a run of a job whose process was killed from outside."""
 MEMORY_SECONDS = 0.25
-"""Between looks at the jobs' memory."""
+"""Seconds between checks of the jobs' memory."""
 LONGEST_LOG = 16 << 20
 """Bytes of a job's log from which on only its end is kept."""
 KEPT_LOG = 64 << 10
@@ -22,14 +22,14 @@ KEPT_LOG = 64 << 10
 
 @dataclass(frozen=True)
 class Limits:
-    """What a job may take before it is ended, and how often it is started again."""
+    """Limits on a job's time and memory, and the number of restarts."""
 
     seconds: float | None = None
-    """Of all of its processes in this run; none for no limit."""
+    """Time limit for all of its processes in this run. If None, no limit."""
     memory: int | None = None
-    """Bytes that its process and what it starts may hold at once; none for no limit."""
+    """Memory limit for its process and all children, in bytes. If None, no limit."""
     retries: int = RETRIES
-    """Only for processes that something else killed, never for those that went over a limit."""
+    """Restarts after a kill from outside; a process that exceeds a limit is never restarted."""
 
 
 UNLIMITED = Limits()
@@ -45,7 +45,7 @@ class Overrun:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a job has taken so far."""
+    """Resources that a job has used so far."""
 
     seconds: float
     group: int

@@ -10,7 +10,7 @@ import torch
 
 
 def machine(device: str) -> dict[str, str]:
-    """What a run's times were measured on."""
+    """Description of the machine on which a run's times are measured."""
     described = {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),

@@ -1,4 +1,4 @@
-"""How much memory a job's processes hold, and sizes in words.
+"""Memory of a job's processes, and formatting of sizes.
 
 A limit of the address space (`RLIMIT_AS`) would not do: torch and CUDA reserve many times what they
 use. So the runner looks at what is resident.
@@ -88,8 +88,8 @@ def _proportional(place: Path) -> int:
 
 
 def kernel_kills() -> int | None:
-    """How many processes the kernel has ended for lack of memory since it started; none where it
-    does not say."""
+    """Number of processes that the kernel has ended for lack of memory since boot; None if it is
+    unknown."""
     try:
         for line in Path("/proc/vmstat").read_text().splitlines():
             if line.startswith("oom_kill "):

@@ -1,4 +1,4 @@
-"""What a run shows while it works: a live table in a terminal, plain lines elsewhere."""
+"""Progress display of a run: a live table in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PLAIN_SECONDS = 15.0
 
 
 class Display:
-    """Who is told of a run's events; this one shows nothing."""
+    """Receiver of a run's events; this base class shows nothing."""
 
     def started(self, job: Job) -> None:
         """A job's process starts."""
@@ -72,7 +72,7 @@ def number(value: float | None) -> str:
 
 
 def preparing_text(progress: Progress) -> str:
-    """How far the columns of a stage are that is about to begin."""
+    """Progress of preparing the columns of the next stage."""
     return f"preparing stage '{progress.preparing}': {progress.prepared:.0%}"
 
 
@@ -82,7 +82,7 @@ def metrics_text(metrics: Mapping[str, float]) -> str:
 
 
 class _Counting(Display):
-    """What both displays share: how many jobs are over, and the line that says so."""
+    """Base of both displays: counts the jobs that are over."""
 
     def __init__(self, console: Console, total: int, store: Store | None = None) -> None:
         self.console, self.total, self.store = console, total, store
@@ -242,10 +242,10 @@ def choose_display(console: Console, total: int, store: Store | None = None) -> 
     """The live table in a terminal, else plain lines.
 
     Args:
-        console: Where it is shown.
-        total: How many jobs there are.
-        store: Where their records, with the tracebacks of failures, stay; None for a store that is
-            thrown away.
+        console: Console to print to.
+        total: Number of jobs.
+        store: Store that keeps the records, with the tracebacks of failures. None if the
+            store is temporary.
     """
     kind = LiveTable if console.is_terminal else Plain
     return kind(console, total, store)

@@ -1,11 +1,11 @@
 """Runs a plan's missing jobs on a Ray cluster: one task a job, the local engine inside of it.
 
-A task runs its job as `zoo_leaderboard.running.runner` does on any machine, in a process of its own
+A task runs its job as `zoo_leaderboard.running.runner` does on any machine, in a separate process
 below the task's, so that crashes, limits and failures are recorded the same way by the node. What
 the driver adds is the death of workers and nodes: their jobs are submitted again, and go on from
 their checkpoints where the nodes share the disk that holds unfinished work. Results reach the
 store from the node. The driver holds nothing that the store does not have: when it dies its tasks
-die with it, and the next run goes on.
+die with it, and the next run resumes them.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 WAIT_SECONDS = 0.5
-"""Between looks at the tasks."""
+"""Seconds between checks of the tasks."""
 KNOCK_SECONDS = 20.0
-"""In which a cluster must answer."""
+"""Seconds within which a cluster must answer."""
 VISIBLE_SECONDS = 60.0
-"""After which what one machine wrote to a shared disk is seen by the others."""
+"""Maximum seconds until files that one machine wrote to a shared disk are visible to the others."""
 FORWARDED = ("ZOO_", "MINARI_")
 """The beginnings of the variables that the nodes get from the driver. Credentials are not among
 them: they are the nodes' own affair."""
@@ -60,14 +60,14 @@ class Ray:
     """
 
     address: str | None = None
-    """As `ray.init` takes it; none for `$RAY_ADDRESS`, else for a cluster that this machine belongs
-    to, else for a new one on this machine."""
+    """Address for `ray.init`. Default: `$RAY_ADDRESS`, else this machine's cluster, else a new
+    one on this machine."""
     cpus: float | None = None
-    """Cores that are reserved for a job; none for its threads."""
+    """Cores reserved per job. Default: its number of threads."""
     gpus: float | None = None
-    """Accelerators that are reserved for a job, such as 0.25; none for 1 where it trains on one."""
+    """Accelerators reserved per job, such as 0.25. Default: 1 if it trains on one."""
     tell: Tell = lambda line: None
-    """Told where no node has room for a job."""
+    """Receives a message if no node has room for a job."""
 
     def run(self, wanted: Sequence[Wanted], orders: Orders) -> None:
         """Runs jobs, and adds what became of them to the summary.
@@ -105,7 +105,7 @@ class Ray:
             ray.shutdown()
 
     def needs(self, job: Job) -> dict[str, float]:
-        """What Ray reserves for a job."""
+        """Resources that Ray reserves for a job."""
         accelerated = job.device.startswith("cuda")
         return {
             "num_cpus": job.threads if self.cpus is None else self.cpus,
@@ -240,11 +240,11 @@ class _Mailbox:
         self._letters: list[tuple[int, dict[str, Any] | None]] = []
 
     def put(self, number: int, told: dict[str, Any] | None) -> None:
-        """A task's progress; none for its beginning."""
+        """Adds a task's progress; None if the task has just begun."""
         self._letters.append((number, told))
 
     def take(self) -> list[tuple[int, dict[str, Any] | None]]:
-        """What came since the last time."""
+        """Progress received since the last call."""
         letters, self._letters = self._letters, []
         return letters
 

@@ -55,7 +55,7 @@ class Place(NamedTuple):
 
 
 class Progress(Record):
-    """What a job is doing; without `metrics` small enough for one atomic write to a pipe."""
+    """Progress of a job; without `metrics`, small enough for one atomic write to a pipe."""
 
     step: int = 0
     total_steps: int = 0

@@ -1,7 +1,7 @@
 """Runs a plan's missing jobs on this machine, one process each, whatever happens to them.
 
 A job that fails, crashes or is killed costs its own cell and nothing else. The runner keeps no
-state of its own: results, checkpoints and locks are files, so that it can be killed at any moment
+separate state: results, checkpoints and locks are files, so that it can be killed at any moment
 and started again.
 """
 
@@ -30,14 +30,14 @@ from zoo_leaderboard.running.worker import BUSY, made_since, stamp, tail
 from zoo_leaderboard.store import Store
 
 BUSY_SECONDS = 1.0
-"""Between looks at a job that another runner has."""
+"""Seconds between checks of a job that another runner has."""
 SERVER_DEATHS = 3
-"""How often in a row the fork server may die before it started a job; the runner then gives up."""
+"""Consecutive deaths of the fork server without starting a job after which the runner gives up."""
 
 
 @dataclass
 class Summary:
-    """What a run did."""
+    """Outcomes of a run's jobs."""
 
     finished: int = 0
     """Jobs that this run finished; one job may stand in several rows."""
@@ -69,18 +69,18 @@ class Wanted(NamedTuple):
 
 @dataclass(frozen=True)
 class Orders:
-    """How jobs are to be run, and who is told."""
+    """Options shared by all jobs."""
 
     store: Store
-    """Where results go."""
+    """Store for the results."""
     display: Display
-    """Told of everything."""
+    """Receives progress events."""
     summary: Summary
-    """Gets what became of each job."""
+    """Receives the outcome of each job."""
     workers: int | None
-    """Jobs at a time; none for as many as there is room for."""
+    """Jobs at a time. Default: as many as there is room for."""
     limits: Limits
-    """Of each job."""
+    """Limits per job."""
 
 
 class Engine(Protocol):
@@ -107,7 +107,7 @@ class _Task:
     step: int = 0
     overrun: Overrun | None = None
     unwritable: str = ""
-    """What could not be written, where the process could not leave a record for that."""
+    """Description of a failed write that kept the process from leaving a record."""
 
     def begin(self) -> None:
         """A process of it starts: what ended an earlier one says nothing about this one."""
@@ -160,13 +160,13 @@ def run_planned(
     """Runs what is missing and waits for it.
 
     Args:
-        planned: From `zoo_leaderboard.reviewing.review`.
-        store: Where results go.
-        display: Told of everything.
-        workers: Processes at a time; none for as many as fit the cores.
+        planned: Plan from `zoo_leaderboard.reviewing.review`.
+        store: Store for the results.
+        display: Receives progress events.
+        workers: Processes at a time. Default: as many as fit the cores.
         retry_failed: Whether failed and damaged cells are run again.
-        limits: Of each job.
-        engine: Who runs them; none for processes of this machine.
+        limits: Limits per job.
+        engine: Engine that runs the jobs. Default: processes on this machine.
 
     Raises:
         ZooError: the store cannot be written, or the engine itself cannot go on.
@@ -208,11 +208,12 @@ def repeated(failure: Failure, times: int) -> Failure:
 
 
 def leave_failure(store: Store, job: Job, seen: str, failure: Failure) -> Result | None:
-    """Records a failure, unless another runner made a record in the meantime, which it gives; none
-    where another runner has the job now.
+    """Records a failure, unless another runner made a record in the meantime.
+
+    Returns the job's record; None if another runner has the job now.
 
     Args:
-        store: Where results go.
+        store: Store for the results.
         job: The job.
         seen: The stamp of the failed record that the plan knew.
         failure: Why it has no score.

@@ -14,7 +14,7 @@ from zoo_core.tracking import TrackedRun, Tracker
 from zoo_leaderboard.planning import Job
 
 NONE = "none"
-"""What switches all trackers off."""
+"""Value that switches all trackers off."""
 LONGEST = 100
 """Characters of a folder's name; the key tells apart what is cut."""
 
@@ -46,8 +46,8 @@ class Trackers:
 
     Args:
         job: The run.
-        registry: Where the trackers are found.
-        base: A folder that holds one for each tracker; none for no tracker.
+        registry: Registry of the trackers.
+        base: Folder that contains one folder per tracker. If None, no tracker runs.
         path: The run's place below these.
     """
 
@@ -71,7 +71,7 @@ class Trackers:
         self._each(lambda tracker: tracker.ended(failure))
 
     def start(self, step: int) -> None:
-        """Builds them, when it is known where the run goes on."""
+        """Builds the trackers once the step to resume from is known."""
         if self.base is None:
             return
         for name in self.job.trackers:

@@ -1,4 +1,4 @@
-"""What a job's process does: hold the job's lock, run it, and leave a record whatever happens."""
+"""A job's process: holds the job's lock, runs it, and always leaves a record."""
 
 from __future__ import annotations
 
@@ -37,8 +37,7 @@ def work_on(message: dict[str, Any], events: int) -> int:
     """Runs the job of a fork server's message; gives the process's exit code.
 
     Args:
-        message: `id`, `job`, `store`, and `seen`, the stamp of a failed record that is to be made
-            anew.
+        message: `id`, `job`, `store`, and `seen`, the stamp of a failed record to replace.
         events: The pipe to the runner.
     """
     job, store = Job.model_validate(message["job"]), Store(message["store"])
@@ -56,7 +55,7 @@ def work_on(message: dict[str, Any], events: int) -> int:
             write_event(events, {"event": "progress", "id": message["id"], **told})
         except OSError:
             # The runner is gone: this is an interruption and no failure of the job, so that it
-            # leaves no record, and the next run goes on from the checkpoint.
+            # leaves no record, and the next run resumes from the checkpoint.
             os._exit(INTERRUPTED)
 
     try:
@@ -87,7 +86,7 @@ def _hold(job: Job, store: Store, seen: str, report: Report) -> int:
             run_path(job),
         )
         if isinstance(found, Result) and _diverged(found):
-            # It would only come again from the checkpoint that was kept for whoever looks into it.
+            # The checkpoint, kept for diagnosis, would only diverge again.
             forget(place.work)
         result = attempt(job, place, report)
         _end_copies(own)
@@ -105,19 +104,19 @@ def _end_copies(own: int) -> None:
 
 
 def stamp(found: Result | Damaged | None) -> str:
-    """What tells a failed record from later ones; empty where there is none."""
+    """Hash that identifies a failed record; empty if there is none."""
     if not isinstance(found, Result) or found.status == "finished":
         return ""
     return hashlib.sha256(found.model_dump_json().encode()).hexdigest()
 
 
 def made_since(store: Store, job: Job, seen: str) -> Result | None:
-    """The job's record, unless it is the failed one that the run set out to make anew.
+    """The job's record; None if there is none, or only the failed one that the run replaces.
 
     Args:
-        store: Where it is.
+        store: Store of the record.
         job: The job.
-        seen: That record's stamp.
+        seen: Stamp of the failed record.
     """
     found = store.get(job.cell, job.key)
     if not isinstance(found, Result):
@@ -169,7 +168,7 @@ def failure_of(error: BaseException, step: int) -> Failure:
 
 
 def _unwritten(error: BaseException) -> str:
-    """Which file could not be written, and why, in one line."""
+    """One-line description of the file that could not be written, and the reason."""
     if isinstance(error, OSError) and error.strerror:
         return f"cannot write {error.filename or 'a file'}: {error.strerror}"[:500]
     return str(error).split("\n")[0][:500]

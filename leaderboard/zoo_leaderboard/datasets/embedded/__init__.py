@@ -22,14 +22,14 @@ IDS = tuple(_MODULES)
 
 
 def builder(id: str) -> Builder:
-    """How an embedded dataset is made."""
+    """Builder of an embedded dataset."""
     module = importlib.import_module(f"{__name__}.{_MODULES[id]}")
     found: Builder = module.BUILDER
     return found
 
 
 def summary(id: str) -> str:
-    """What an embedded dataset is, in a line."""
+    """One-line description of an embedded dataset."""
     return builder(id).description
 
 

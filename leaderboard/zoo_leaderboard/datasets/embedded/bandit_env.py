@@ -14,7 +14,7 @@ CENTRES = np.array([[-0.8, 0.8], [-0.8, -0.8], [0.8, 0.8], [0.8, -0.8]])
 REWARDS = np.array([3.0, 0.0, 1.5, 5.0])
 """[4], the mean reward in each mode's centre."""
 WIDTH = 0.2
-"""How far from a centre its reward falls to exp(-1/2); a fifth of the way to the middle."""
+"""Distance from a centre at which its reward falls to exp(-1/2); a fifth of that to the middle."""
 NOISE = 0.5
 """The standard deviation of a reward."""
 

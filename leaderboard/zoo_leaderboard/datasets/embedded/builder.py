@@ -1,4 +1,4 @@
-"""What an embedded dataset consists of, and how it is written in Minari's format."""
+"""Builders of embedded datasets, and their export to Minari's format."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ class Builder:
     id: str
     description: str
     algorithm: str
-    """What drove the environment."""
+    """Description of the behaviour policy."""
     environment: Environment
-    """Where it was logged."""
+    """Environment that the data are logged in."""
     evaluation: Environment
-    """Where policies are evaluated: the same, but for the point maze's goals."""
+    """Environment for evaluation: the same, except for the point maze's goals."""
     reference: Reference
     episodes: Callable[[], Iterable[Episode]]
-    """Makes the episodes, the same ones on every call."""
+    """Generates the episodes, the same ones on every call."""
     requirements: tuple[str, ...] = ()
-    """What to pip install for its environment."""
+    """Packages to pip install for the environment."""
 
 
 def write(builder: Builder, data_path: Path) -> None:

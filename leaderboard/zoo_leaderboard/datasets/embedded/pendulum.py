@@ -21,11 +21,11 @@ from zoo_leaderboard.datasets.reference import Reference
 from zoo_leaderboard.datasets.writing import Episode
 
 EPISODES = 300
-"""Of 200 steps each, which is Pendulum's time limit."""
+"""Number of episodes, each of 200 steps (Pendulum's time limit)."""
 LEVELS = (0.1, 0.4, 0.6, 0.8)
 """The share of random actions in episode i is LEVELS[i % 4]."""
 HOLD = 3
-"""For how many steps a random action is held."""
+"""Number of steps for which a random action is held."""
 SEED = 20261121
 
 Array = NDArray[np.float64]

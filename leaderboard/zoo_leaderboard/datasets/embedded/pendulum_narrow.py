@@ -17,7 +17,7 @@ from zoo_leaderboard.datasets.embedded.pendulum import ENVIRONMENT, controller, 
 from zoo_leaderboard.datasets.writing import Episode
 
 EPISODES = 100
-"""Of 200 steps each, which is Pendulum's time limit."""
+"""Number of episodes, each of 200 steps (Pendulum's time limit)."""
 SPREAD = 0.1
 """The standard deviation of the noise on a torque, whose range is [-2, 2]."""
 SEED = 20261122

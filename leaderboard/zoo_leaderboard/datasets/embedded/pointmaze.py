@@ -1,7 +1,7 @@
 """A point mass driven through the U maze by a planner with noise, as D4RL's maze2d data were
 (Fu et al. 2020, arXiv:2004.07219; Minari's `D4RL/pointmaze/umaze-v2` is made in the same way).
 
-One long run: the task goes on when a goal is reached, and a new goal is drawn. The run is cut into
+One long run: the task continues when a goal is reached, with a new goal. The run is cut into
 episodes where a goal is reached: the last transition is truncated, not terminated, earns the only
 reward, and its successor still shows the old goal; the next episode starts with the new one.
 

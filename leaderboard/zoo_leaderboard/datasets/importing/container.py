@@ -19,7 +19,7 @@ from zoo_leaderboard.datasets.importing.naming import listed
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 _HDF5_OFFSETS = (0, 512, 1024, 2048)
-"""Where the signature may be: a block of the user's own may precede it (MATLAB 7.3)."""
+"""Possible offsets of the HDF5 signature; a user block may precede it (MATLAB 7.3)."""
 
 _NUMPY = "load it in Python and save its arrays with numpy.savez"
 _UNPACK = "unpack it first"

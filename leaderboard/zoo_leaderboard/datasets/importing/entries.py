@@ -17,7 +17,7 @@ from zoo_leaderboard.datasets.importing.naming import SYNONYMS, listed
 from zoo_leaderboard.datasets.importing.rows import vectors
 
 DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
-"""What h5py and numpy raise where a file's bytes, links or filters are not as they should be."""
+"""Exceptions that h5py and numpy raise for a file with damaged bytes, links or filters."""
 _JOINED = {*SYNONYMS["observations"], *SYNONYMS["next_observations"]}
 
 
@@ -51,7 +51,7 @@ def array_of(file: Mapping[str, Any], name: str, log: Log) -> NDArray[Any]:
 
 
 def contents(file: Mapping[str, Any]) -> str:
-    """What an open file holds instead of a log, for a message."""
+    """Description, for a message, of the contents of an open file that is not a log."""
     names = list(file)
     if not names and (attributes := list(getattr(file, "attrs", ()))):
         return f"attributes alone ({listed(attributes)})"

@@ -29,19 +29,19 @@ class Episodes(NamedTuple):
     lengths: Array
     """[E], transitions of each episode."""
     goals: Array | None = None
-    """[N + E, G], what the episode aimed at, where the file says it."""
+    """[N + E, G], goals of the episodes; None if the file has none."""
 
 
 @dataclass
 class Log:
-    """What a file's layout left unknown, and how that was met."""
+    """Information that a file's layout lacks, and how the import handled it."""
 
     layout: str
     dropped: int = 0
     """Last transitions of cut episodes, whose successor the file does not have."""
     repeated: int = 0
-    """Terminal transitions whose successor the file does not have: the last observation stands in
-    its place, where no bootstrap reads it."""
+    """Terminal transitions whose successor the file does not have. The last observation is repeated
+    in its place; no bootstrap reads it."""
     seams: int = 0
     """Places inside an episode where the next observation is not the following row's: the episode
     is cut there."""
@@ -95,7 +95,7 @@ def cut(rows: Rows, log: Log) -> Episodes:
         )
     ends[-1] = True
     counts = np.ones(len(ends), np.int64)
-    """Of each row's observation: 2 if it is followed by a final one."""
+    """[N], observations stored per row: 2 if a final observation follows, else 1."""
     kept = np.ones(len(ends), bool)
     if following is None:
         log.repeated = int((ends & rows.terminations).sum())

@@ -55,7 +55,7 @@ class Imported(NamedTuple):
     episodes: int
     steps: int
     log: Log
-    """What the file left unknown, and how that was met."""
+    """Information that the file lacks, and how the import handled it."""
 
 
 def import_file(
@@ -77,13 +77,13 @@ def import_file(
 
     Args:
         path: An HDF5 file of D4RL, d3rlpy or robomimic, or a numpy archive (`.npz`).
-        id: Of the new dataset, such as `mine/hopper/medium-v0`.
-        environment: Gymnasium's id of what it was logged in, such as `Hopper-v5`. If None, the
+        id: Id of the new dataset, such as `mine/hopper/medium-v0`.
+        environment: Gymnasium id of the logged environment, such as `Hopper-v5`. If None, the
             dataset has no environment, and policies trained on it have no score.
-        kwargs: Of the environment.
-        bounds: Of the actions, where no environment has them. Default: those of the file.
-        reference: The returns that count as 0 and 100; none for D4RL's of that environment, if any.
-        layout: Of the file; `auto` looks at it.
+        kwargs: Arguments of the environment.
+        bounds: Action bounds, if there is no environment. Default: those of the file.
+        reference: Returns that score 0 and 100. Default: D4RL's of that environment, if any.
+        layout: Layout of the file; `auto` detects it.
         terminals: The meaning of the file's terminals: `done` if they include time limits, as in
             old Gym. If None, terminations, with a note in the log where they look like `done`.
         subset: A `mask` filter of a robomimic file, such as `train`. If None, all of it.
@@ -126,7 +126,7 @@ def import_file(
 
 
 def _reading(id: str, env: gymnasium.Env[Any, Any], transitions: Transitions) -> Reading:
-    """What the first use would read from the new file."""
+    """The data that the first use would read from the new file."""
     reader = Reader(id, env.observation_space, ActionScaling.of(id, env.action_space))
     reader.add(transitions)
     return reader.reading()
@@ -139,7 +139,7 @@ def _target(
     rows: Rows,
     log: Log,
 ) -> tuple[gymnasium.Env[Any, Any], EnvSpec | None]:
-    """What the transitions must fit, and its specification to store.
+    """The environment that the transitions must fit, and its specification to store.
 
     Raises:
         ZooError: the environment cannot be made, or the options contradict each other.

@@ -51,7 +51,7 @@ SIMULATOR = {"states", "state", "next_states", "next_state"}
 """Observations only in files that have no other name for them; else a simulator's state."""
 INVERTED = {"not_dones", "not_done"}
 UNREAD = {"infos", "info", "metadata", "episode_returns", "policy", "discrete_action", "version"}
-"""What writers add and the zoo has no use for."""
+"""Entries that some writers add and the zoo ignores."""
 
 
 def select(names: Iterable[str], load: Callable[[str], Array]) -> dict[str, tuple[str, Array]]:

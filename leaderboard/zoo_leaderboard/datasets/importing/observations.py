@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import gymnasium
 
 GOAL_KEYS = {"achieved_goal", "desired_goal", "observation"}
-"""Of the observations of Gymnasium-Robotics' environments with goals."""
+"""Keys of the observations of Gymnasium-Robotics' environments with goals."""
 
 
 def arranged(episodes: Episodes, log: Log, space: gymnasium.Space[Any]) -> Any:
@@ -29,7 +29,7 @@ def arranged(episodes: Episodes, log: Log, space: gymnasium.Space[Any]) -> Any:
 
     Args:
         episodes: Those of a file.
-        log: Of the file; its `entries` are the columns of a group's entries.
+        log: Log of the file; its `entries` are the columns of a group's entries.
         space: The environment's.
 
     Raises:

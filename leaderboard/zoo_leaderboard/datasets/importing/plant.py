@@ -20,9 +20,9 @@ class ActionBounds(NamedTuple):
     """Bounds of the actions: a number for all of them, or one for each."""
 
     low: float | Sequence[float] | None = None
-    """If None, the minimum of the file."""
+    """Lower bound. If None, the minimum of the file."""
     high: float | Sequence[float] | None = None
-    """If None, the maximum of the file."""
+    """Upper bound. If None, the maximum of the file."""
 
 
 def placeholder(rows: Rows, log: Log, bounds: ActionBounds) -> gymnasium.Env[Any, Any]:
@@ -30,8 +30,8 @@ def placeholder(rows: Rows, log: Log, bounds: ActionBounds) -> gymnasium.Env[Any
 
     Args:
         rows: Those of the file.
-        log: Of the file; notes what the file decided.
-        bounds: Of its actions.
+        log: Log of the file; records what was taken from the file.
+        bounds: Bounds of the actions.
 
     Raises:
         ZooError: bounds of another number than the actions, or equal ones.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 _FORMATS = (np.float16, np.float32)
 _ARITHMETIC = 16 * 2.0**-24
-"""What shifting and scaling in float32 may add, relative to how far a column's values spread."""
+"""Maximum error of shifting and scaling in float32, relative to the spread of a column's values."""
 
 
 def equal_rows(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.bool_]:

@@ -36,7 +36,7 @@ def read(file: Any, log: Log, subset: str | None = None) -> Rows:
     """The transitions of an open HDF5 file, demonstrations in the order of their numbers.
 
     Args:
-        subset: One of the file's `mask` filters, such as `train`; None for every demonstration.
+        subset: A `mask` filter of the file, such as `train`. If None, every demonstration.
 
     Raises:
         ZooError: a demonstration lacks a part or has parts that do not fit; images; an unknown

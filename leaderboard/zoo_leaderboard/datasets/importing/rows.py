@@ -171,7 +171,7 @@ def stacked(name: str, episodes: Mapping[str, Array]) -> Array:
     """[N, D], the rows of all episodes, one after another.
 
     Args:
-        name: What they hold.
+        name: Name of the rows in messages.
         episodes: The rows of each by its name.
 
     Raises:
