@@ -1,4 +1,4 @@
-"""What one run left behind: a record that can be read without the code that made it."""
+"""The record of one run, which can be read without the code that produced it."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ class Record(BaseModel):
 
 
 class Protocol(Record):
-    """How a track evaluates. Part of a run's key: other values are other results."""
+    """The evaluation protocol of a track. Part of a run's key: other values give other results."""
 
     episodes: int = Field(default=10, ge=1)
-    """Episodes per evaluation, each in an environment copy of its own."""
+    """Episodes per evaluation, each in a separate copy of the environment."""
     evaluations: int = Field(default=10, ge=1, le=100)
     """Evaluations of the training, evenly spaced; the last is the score."""
     untrained: bool = True
     """Whether the curves begin with an evaluation before training."""
     seed: int = Field(default=1_000_000, ge=0)
-    """Of the environments: copy i starts from seed + i, for every algorithm and every run."""
+    """Seed of the environments: copy i starts from seed + i, for every algorithm and every run."""
     episode_limit: int = Field(default=10_000, ge=1)
     """Steps after which an episode is cut. A longer time limit of the environment holds instead."""
     version: int = 2
@@ -54,12 +54,12 @@ class Protocol(Record):
 
 
 class ReferenceScores(Record):
-    """The returns that stand for 0 and 100."""
+    """The returns that correspond to scores of 0 and 100."""
 
     min: float
     max: float
     source: str
-    """Where the two numbers are from."""
+    """Source of the two numbers."""
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
@@ -99,15 +99,15 @@ class Measured(Record):
     """Steps done over all stages."""
     stage: str
     steps: Count
-    """How many of the last steps the means are over."""
+    """Number of steps that the means cover, up to this one."""
     metrics: dict[str, float]
     """Each metric's mean over those of the steps that have it, such as `critic/td`."""
 
 
 class Diagnosed(Record):
-    """How the agent stood to the data at an evaluation: see `zoo_core.diagnostics`.
+    """Diagnostics of the agent on the data at an evaluation: see `zoo_core.diagnostics`.
 
-    None where there is no such number: an algorithm without a critic has no Q.
+    None for a number that does not exist: an algorithm without a critic has no Q.
     """
 
     step: Count
@@ -149,13 +149,13 @@ class HeldOut(Record):
 
 
 class Failure(Record):
-    """Why a run has no score."""
+    """The reason why a run has no score."""
 
     kind: Literal["diverged", "error", "killed", "timeout", "memory", "disk"]
     """A NaN or infinity; an exception; a process that died; a time limit; a memory limit; a file
     that could not be written."""
     reason: Line
-    """What the cell shows."""
+    """The reason as the cell shows it."""
     traceback: str = ""
     step: Count = 0
     """The last step that was reported."""
@@ -180,7 +180,7 @@ class Ingredients(Record):
     seed: Count
 
     def differences(self, now: Ingredients) -> list[str]:
-        """What changed from these to `now`, each in a few words."""
+        """The changes from these ingredients to `now`, each in a few words."""
         found: list[str] = []
         changed = sorted(
             name
@@ -222,7 +222,7 @@ class Cell(Record):
     algorithm: str
     variant: Variant = "default"
     settings: dict[str, Any] = Field(default_factory=dict)
-    """What the user set by hand, by path; makes a row of its own."""
+    """Settings that the user made by hand, by path; they define a separate row."""
     dataset: str
     seed: Count
 
@@ -282,25 +282,24 @@ class Result(Record):
     held_out: tuple[HeldOut, ...] = ()
     """In order of steps; only of a dataset without an environment that has several episodes."""
     reference: ReferenceScores | None = None
-    """None where the dataset has no reference scores: scores are then raw returns."""
+    """Reference scores; None if the dataset has none, so that scores are raw returns."""
     score: float | None = None
-    """The last checkpoint's normalised score, or its raw return without a reference; None for a
-    single run on a dataset without an environment."""
+    """The last checkpoint's normalised score, or its raw return if there are no reference scores.
+    None for a single run on a dataset without an environment."""
     failure: Failure | None = None
     times: Times = Times()
     parameters: Count | None = None
-    """Of all parts, without their averages; none for an external learner."""
+    """Number of parameters of all parts, without their averages; None for an external learner."""
     peak_memory: Count | None = None
-    """Bytes: the most that the run's process held at once, with Python, torch and the data."""
+    """Peak memory of the run's process in bytes, with Python, torch and the data."""
     peak_device_memory: Count | None = None
-    """Bytes: the most that tensors held at once on the accelerator; none on a CPU."""
+    """Peak memory of tensors on the accelerator in bytes; None on a CPU."""
     tuning_evaluations: Count | None = None
-    """Training runs on this dataset that the search for the row's settings spent; None where that
-    is not known."""
+    """Training runs on this dataset spent on tuning the row's settings; None if unknown."""
     machine: dict[str, str] = Field(default_factory=dict)
     """Hardware, device, threads and engine."""
     versions: dict[str, str] = Field(default_factory=dict)
-    """Python's and every involved distribution's."""
+    """Versions of Python and of every distribution involved."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -325,14 +324,14 @@ class Result(Record):
 
     @property
     def alarm(self) -> str:
-        """What is unusual about the last evaluation and the agent at it; else empty."""
+        """Warnings about the last evaluation and its agent, in one line; else empty."""
         lines = [each.note for each in self.evaluations[-1:]]
         lines += [each.alarm for each in self.diagnostics[-1:]]
         return "; ".join(filter(None, lines))
 
     @property
     def updates_per_second(self) -> float | None:
-        """Training steps a second, each a batch with all of its updates; evaluations do not count.
+        """Training steps per second, each a batch with all of its updates, without evaluations.
 
         None for an external learner and for a failed run, whose seconds may cover other steps.
         """
@@ -341,7 +340,7 @@ class Result(Record):
         return self.total_steps / self.times.training
 
     def curve(self, act: str | None = None) -> list[tuple[int, float]]:
-        """(step, score) of every evaluation of a way of acting; none for the headline."""
+        """(step, score) of every evaluation of a way of acting. Default: the headline."""
         wanted = act or self.act
         return [(e.step, self.scored(e)) for e in self.evaluations if e.act == wanted]
 

@@ -1,4 +1,4 @@
-"""What a store has of a plan's jobs: finished, failed, damaged, or missing and why."""
+"""The states of a plan's jobs in a store: finished, failed, damaged, or missing and why."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from zoo_leaderboard.result import Result, RunId
 from zoo_leaderboard.store import Damaged, Store, Unreadable
 
 OUTSIDE = frozenset({"killed", "disk"})
-"""Kinds of failures whose cause is outside of the job, so that the next run makes it again."""
+"""Kinds of failures with a cause outside the job, which the next run retries."""
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A job and what the store has of it."""
+    """A job and its state in the store."""
 
     job: Job
     state: Literal["finished", "failed", "damaged", "unreadable", "missing"]
     note: str = ""
-    """The reason of a failure or damage; what changed since a stale result."""
+    """The reason of a failure or damage, or the changes since a stale result."""
     retry: bool = False
-    """Whether a failed job failed for a cause outside of it, so that it is run again."""
+    """Whether the cause of a failure lies outside the job, so that it is retried."""
 
 
 def each_run(planned: Iterable[Planned]) -> list[Planned]:
@@ -37,18 +37,18 @@ def each_run(planned: Iterable[Planned]) -> list[Planned]:
 
 
 def review(jobs: Iterable[Job], store: Store) -> list[Planned]:
-    """What the store has of each job."""
+    """The state of each job in the store."""
     kept = _Kept(store)
     return [kept.review(job) for job in jobs]
 
 
 class _Kept:
-    """What a store had when it was looked at."""
+    """A snapshot of a store's records."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         runs, damaged = summaries(store) if store.files.exists() else ([], [])
-        # Of two records of one run the finished one counts.
+        # If a run has two records, the finished one counts.
         self.runs = {run.id: run for run in sorted(runs, key=lambda run: run.status == "finished")}
         self.damaged = {problem.place: problem for problem in damaged}
         self.of_cell: dict[tuple[str, str, int], RunSummary] = {}
@@ -69,13 +69,13 @@ class _Kept:
         return Planned(job, "finished")
 
     def _damage(self, job: Job) -> Damaged | None:
-        """What is wrong with the job's record, where it has one."""
+        """The damage of the job's record; None if it has no damaged record."""
         names = self.store.names(job.cell, job.key) if self.damaged else []
         places = map(self.store.files.full, names)
         return next((self.damaged[place] for place in places if place in self.damaged), None)
 
     def _note(self, job: Job) -> str:
-        """Why a job without a result is not simply new: what is stale, or where it goes on."""
+        """A note on a missing job: its checkpoint or a stale result; empty if it is new."""
         notes = []
         if (self.store.unfinished(job.key) / "checkpoint.pt").exists():
             notes.append("continues from its checkpoint")
@@ -85,7 +85,7 @@ class _Kept:
         return ", ".join(notes)
 
     def _what_changed(self, stale: RunSummary, job: Job) -> str:
-        """Asked once for all seeds of a cell."""
+        """The changes since a stale result, computed once for all seeds of a cell."""
         place = job.cell.row, job.cell.dataset, stale.conditions
         if place not in self._changed:
             record = self.store.read(stale.name)

@@ -14,7 +14,7 @@ STEPS = [2, 5, 20, 100, 1000]
 
 
 def roughness(embedding, steps):
-    """How far, per feature, the embedding half-way between two steps is from their mean."""
+    """RMS distance, per feature, of the embedding half-way between two steps from their mean."""
     k = torch.arange(steps - 1, dtype=torch.float64)
     embedding = embedding.double()
     gap = embedding(k + 0.5) - 0.5 * (embedding(k) + embedding(k + 1))

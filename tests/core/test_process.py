@@ -1,4 +1,4 @@
-"""What a guarded call does to the process: nothing, whatever a plugin's code does."""
+"""A guarded call leaves the process unchanged, regardless of the plugin's code."""
 
 import builtins
 import contextlib
@@ -72,7 +72,7 @@ CHANGES = {
 
 
 def settings():
-    """Every setting that is watched, in its present state."""
+    """The current state of every guarded setting."""
     values = [(probe, probe.value()) for probe in PROBES]
     return lambda: [probe.name for probe, value in values if probe.undo(value)]
 

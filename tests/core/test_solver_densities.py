@@ -92,7 +92,7 @@ LONG = [
 ]
 named = pytest.mark.parametrize("process", LONG, ids=lambda p: p.get("schedule", "default"))
 BOUNDS = {5: 0.30, 10: 0.07, 15: 0.05, 20: 0.03}
-"""The largest error of a deviation by calls of the network: what the settings say."""
+"""Maximum error of a deviation by network calls, as the settings document it."""
 
 
 @pytest.mark.parametrize("std", DEVIATIONS)
@@ -174,7 +174,7 @@ def test_ddpm_with_linear_betas_reproduces_a_gaussian_in_a_thousand_steps():
 
 @pytest.mark.parametrize(("variance", "deviation"), [("posterior", 0.141), ("beta", 0.222)])
 def test_the_five_steps_of_the_papers_are_too_narrow(variance, deviation):
-    """What the docstring of `steps` states of Diffusion-QL's and IDQL's chains."""
+    """The deviations that the docstring of `steps` gives for Diffusion-QL's and IDQL's chains."""
     ours = 0.3 * (1.0 + error(DDPMConfig(steps=5, variance=variance), 0.3)[1])
     assert ours == pytest.approx(deviation, abs=1e-3)
 

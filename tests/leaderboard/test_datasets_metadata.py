@@ -1,4 +1,4 @@
-"""One dataset with bad metadata or files is listed with its problem, and costs no other."""
+"""One dataset with bad metadata or files is listed with its problem, and affects no other."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def change(folder: Path, **fields: Any) -> None:
 
 
 def row(id: str = "toy/odd-v0") -> DatasetInfo:
-    """The line of a dataset, after a look at its neighbour's."""
+    """The listed line of a dataset, after a check of its neighbour's."""
     rows = {info.id: info for info in datasets.listing()}
     assert rows["toy/good-v0"].problem is None
     assert rows["toy/good-v0"].episodes == 1
@@ -52,7 +52,7 @@ def row(id: str = "toy/odd-v0") -> DatasetInfo:
 
 
 def refused(id: str = "toy/odd-v0") -> str:
-    """The one line with which a dataset is refused."""
+    """The one-line error message for a dataset."""
     with pytest.raises(ZooError) as caught:
         _ = datasets.find(id).data
     assert "\n" not in str(caught.value)
@@ -96,7 +96,7 @@ def test_a_bad_value_is_the_problem_of_its_dataset(odd: Path, field: str, value:
 
 
 def checkable(field: str, value: Any) -> str:
-    """What a message must mention: the field, or the space that Minari cannot read."""
+    """The word that a message must contain: the field, or the space that Minari cannot read."""
     spaces_as_text = field.endswith("_space") and (value is None or isinstance(value, str))
     return "space" if spaces_as_text else field
 
@@ -116,7 +116,7 @@ TEXT = st.text('ab0 \x1b\u202e"{[', max_size=5)
 
 
 def outcome(call: Callable[[], Any]) -> tuple[str, Any]:
-    """The message with which a call is refused, or an empty one, and what it gives."""
+    """The error message of a call, empty if it succeeds, and its result."""
     try:
         return "", call()
     except ZooError as error:

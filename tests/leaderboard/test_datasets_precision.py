@@ -1,4 +1,4 @@
-"""What float32 loses of a dataset reaches the user."""
+"""The user is warned about precision that a dataset loses in float32."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def forget() -> None:
-    """What another process knows of the package: nothing."""
+    """Unregisters the package, as if in a new process."""
     sys.modules.pop("robotpkg", None)
     for name in re.findall(r'R\("([^"]+)"', PACKAGE):
         gymnasium.registry.pop(name, None)

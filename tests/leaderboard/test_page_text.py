@@ -1,4 +1,4 @@
-"""What a record's texts can do to a page and to the machine that makes it: nothing."""
+"""Texts of a record can harm neither a page nor the machine that builds it."""
 
 import pytest
 from synthetic import synthetic
@@ -28,7 +28,7 @@ def test_pages_hold_no_character_that_a_browser_obeys(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["{}/secret.toml", "secret.toml", "../secret.toml", "nowhere"])
 def test_a_records_track_is_no_path_to_publish(tmp_path, monkeypatch, name):
-    """A record of somebody else's names a file of this machine as its track."""
+    """Another user's record names a file of this machine as its track."""
     secret = tmp_path / "secret.toml"
     secret.write_text('name = "secret"\nsummary = "s"\ndatasets = ["a-v0"]\n# private\n')
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""What may lie in a store next to sound records: each is a line, and the rest still works."""
+"""Foreign files in a store: each is reported in one line, and sound records still load."""
 
 import os
 import stat
@@ -29,7 +29,7 @@ def store(tmp_path):
 
 
 def place_of(store):
-    """Where the other record belongs."""
+    """The path of the other record."""
     path = store.path(OTHER.cell, OTHER.key)
     path.parent.mkdir(parents=True, exist_ok=True)
     return path

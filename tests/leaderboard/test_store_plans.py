@@ -1,4 +1,4 @@
-"""Plans: nothing that was asked for is forgotten, whoever writes at the same time or damages it."""
+"""Plans: no requested cell is lost, despite concurrent writers and damaged files."""
 
 import json
 import uuid
@@ -46,7 +46,7 @@ def test_cells_that_share_a_key_are_all_kept(place):
 
 
 def test_writers_at_the_same_time_lose_nothing(place, monkeypatch):
-    # Few files are joined at once, so that joining happens at the same time as writing.
+    # A low limit, so that files are joined while others are written.
     monkeypatch.setattr(plans_module, "MOST_FILES", 3)
 
     def remember(writer):
@@ -60,7 +60,7 @@ def test_writers_at_the_same_time_lose_nothing(place, monkeypatch):
 
 
 def test_a_writer_that_saw_an_older_plan_loses_nothing(place, monkeypatch):
-    """What two machines do to one file of an object store: both read, then both write."""
+    """A race of two machines for one file of an object store: both read, then both write."""
     one, two = Store(place), Store(place)
     write = one.files.write
 

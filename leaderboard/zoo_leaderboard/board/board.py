@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 AGGREGATE = "aggregate"
-"""What `Board.not_worse` calls the aggregates' columns."""
+"""Name of the aggregates' column in `Board.not_worse`."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,15 @@ class Aggregate:
     """A row over the datasets that every row has finished, with 95 % bootstrap intervals."""
 
     mean: Interval
-    """Of the datasets' means over seeds."""
+    """Mean of the datasets' means over seeds."""
     median: Interval
-    """Of the datasets' means over seeds."""
+    """Median of the datasets' means over seeds."""
     iqm: Interval
     """Interquartile mean over all runs."""
     optimality_gap: Interval
-    """By how much scores fail to reach 100, on average."""
+    """Mean amount by which scores fall short of 100."""
     rank: Interval
-    """Its rank on a dataset by the mean over seeds, 1 for the best, averaged over the datasets."""
+    """Rank by the mean over seeds, 1 for the best, averaged over the datasets."""
     last: float
     """The mean as above, of the mean of each run's last three evaluations."""
     best: float
@@ -57,19 +57,19 @@ class Board:
     track: Track
     rows: list[Row]
     datasets: list[str]
-    """Those with a run that was asked for, in the track's order."""
+    """Datasets with a requested run, in the track's order."""
     references: dict[str, ReferenceScores | None]
     damaged: list[Damaged]
     """Every unreadable file of the store."""
     store: Store
-    """Where the records are."""
+    """The store that holds the records."""
     notes: list[str] = field(default_factory=list)
-    """What must be known of how the runs were chosen and scored, in lines."""
+    """Notes on how the runs were chosen and scored, one per line."""
     _improvements: dict[tuple[str, str], Interval] = field(default_factory=dict, repr=False)
 
     @property
     def protocol(self) -> Protocol:
-        """How runs are evaluated."""
+        """The evaluation protocol of the track."""
         return self.track.protocol
 
     @property
@@ -86,10 +86,10 @@ class Board:
 
     @cached_property
     def aggregates(self) -> dict[str, Aggregate]:
-        """By the row's label; empty without a common dataset."""
+        """Aggregates by row label; empty without a common dataset."""
         if not self.common:
             return {}
-        # In an order of its own, so that no interval depends on what finished first.
+        # In a fixed order, so that no interval depends on which run finished first.
         rows = sorted(self.active, key=lambda row: row.label)
         ranks = stats.average_ranks([self._scores(row.label) for row in rows])
         return {
@@ -118,7 +118,7 @@ class Board:
         )
 
     def _scores(self, label: str) -> list[list[float]]:
-        """Per common dataset, a row's scores."""
+        """The scores of a row on each common dataset."""
         return [self.row(label).entry(dataset).scores for dataset in self.common]
 
     def row(self, label: str) -> Row:
@@ -182,7 +182,7 @@ class Board:
 
     @property
     def runs(self) -> list[RunSummary]:
-        """Every finished run that holds."""
+        """Every finished run that is not stale."""
         return [
             run for row in self.rows for dataset in self.datasets for run in row.entry(dataset).runs
         ]
@@ -243,7 +243,7 @@ class Board:
         return tables.render(self, format)
 
     def published(self, format: str = "markdown") -> str:
-        """Our scores beside published ones, as text: `markdown`, `csv` or `json`."""
+        """Our scores next to published ones, as text: `markdown`, `csv` or `json`."""
         from zoo_leaderboard.report import comparison
 
         return comparison.render(self, format)

@@ -1,4 +1,4 @@
-"""Which runs of a row on a dataset hold together: of one code, data, settings and protocol."""
+"""Groups the runs of a row on a dataset by code, data, settings and protocol."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from zoo_leaderboard.store import Damaged, Store
 
 
 class Conditions:
-    """Tells the runs of a cell that hold from those that are stale.
+    """Separates the current runs of a cell from the stale ones.
 
-    Runs that the installed code contradicts are stale. Of the others those of one condition hold:
-    that of the newest run which the plan asks for, else of the newest.
+    Runs that the installed code contradicts are stale. Among the others, the runs of one condition
+    are current: that of the newest planned run, else of the newest run.
 
     Args:
-        store: Where the records are.
-        planner: Knows the installed code; none where that is not to be looked at.
-        planned: The cells that were asked for, with their keys.
+        store: The store that holds the records.
+        planner: Planner of the installed code. If None, runs are not compared with it.
+        planned: The requested cells, with their keys.
     """
 
     def __init__(self, store: Store, planner: Planner | None, planned: Mapping[Cell, str]) -> None:
@@ -27,8 +27,8 @@ class Conditions:
         self._ingredients: dict[str, Ingredients | Damaged] = {}
 
     def judged(self, runs: Sequence[RunSummary]) -> Iterator[tuple[RunSummary, str]]:
-        """The runs of a row on a dataset, oldest first, each with what changed since; empty where
-        it holds."""
+        """The runs of a row on a dataset, oldest first, each with the reason why it is stale; empty
+        if it is current."""
         stale = {run.conditions: self._why_stale(run) for run in _one_of_each(runs)}
         holding = [run for run in runs if not stale[run.conditions]]
         kept = self._kept(holding)
@@ -39,7 +39,7 @@ class Conditions:
             yield run, why
 
     def _kept(self, holding: Sequence[RunSummary]) -> RunSummary | None:
-        """A run of the condition that holds."""
+        """A run of the current condition."""
         if len(_one_of_each(holding)) < 2:
             return next(iter(holding), None)
         asked = [run for run in holding if self.planned.get(run.cell) == run.key]

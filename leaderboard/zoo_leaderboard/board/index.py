@@ -1,4 +1,4 @@
-"""A store's summaries, kept so that ten thousand records are read once and not for every table.
+"""A cache of a store's summaries, so that ten thousand records are not read for every table.
 
 The index is derived: a SQLite file in the zoo's cache, one line a record, with the size and the
 stamp that the record's file had when it was read. Only records that changed are read again, and
@@ -25,13 +25,13 @@ from zoo_leaderboard.result import SCHEMA, Cell, ReferenceScores, Result
 from zoo_leaderboard.store import Damaged, Listed, Store
 
 WAIT_SECONDS = 5.0
-"""For another process that writes the index; after it this one does without."""
+"""Seconds to wait for another process that writes the index; then the index is skipped."""
 
 _FIELDS = tuple(f.name for f in fields(RunSummary))
 _COLUMNS = ("size", "stamp", "checksum", *_FIELDS)
 VERSION = int(hashlib.sha256(repr((3, SCHEMA, DECISIVE, _COLUMNS)).encode()).hexdigest()[:7], 16)
-"""Of the columns and the records; a file of another one is built from scratch. The first number is
-raised when a column changes its meaning."""
+"""Version of the columns and the records; a file of another version is rebuilt from scratch. The
+first number is increased when a column changes its meaning."""
 
 
 _ELSEWHERE = frozenset(
@@ -45,7 +45,7 @@ _ELSEWHERE = frozenset(
         sqlite3.SQLITE_READONLY,
     }
 )
-"""Errors that are not the file's: another process writes it, or it cannot be written."""
+"""Errors without damage: another process writes the file, or it cannot be written."""
 
 
 def summaries(store: Store) -> tuple[list[RunSummary], list[Damaged]]:
@@ -69,7 +69,7 @@ def summaries(store: Store) -> tuple[list[RunSummary], list[Damaged]]:
 
 
 def location(store: Store) -> Path:
-    """The index's file of a store."""
+    """The index file of a store."""
     name = hashlib.sha256(store.identity.encode()).hexdigest()[:24]
     return zoo_home() / "cache" / "index" / f"{name}.sqlite"
 
@@ -83,7 +83,7 @@ def _remove(path: Path) -> None:
 def _summaries(
     path: Path | None, store: Store, listed: Sequence[Listed], damaged: Sequence[Damaged]
 ) -> tuple[list[RunSummary], list[Damaged]]:
-    """`summaries` by an index in a file, or in memory if None.
+    """`summaries` from an index in a file, or in memory if `path` is None.
 
     Raises:
         OSError: the file's folder cannot be made.
@@ -98,7 +98,7 @@ def _summaries(
 
 
 def _opened(path: Path | None) -> sqlite3.Connection:
-    """A database with the present columns, which this process alone writes."""
+    """A database with the current columns, which only this process writes."""
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
     database = sqlite3.connect(path or ":memory:", timeout=WAIT_SECONDS)
@@ -118,7 +118,7 @@ def _opened(path: Path | None) -> sqlite3.Connection:
 def _update(
     database: sqlite3.Connection, store: Store, listed: Sequence[Listed]
 ) -> Iterator[Damaged]:
-    """Reads the records that changed, and gives those that cannot be read."""
+    """Reads the records that changed, and yields the unreadable ones."""
     known = {
         name: (size, stamp)
         for name, size, stamp in database.execute("SELECT name, size, stamp FROM runs")
@@ -150,7 +150,7 @@ def _checksum(values: Iterable[Any]) -> int:
 
 
 def _read(database: sqlite3.Connection) -> list[RunSummary]:
-    # What is the same in many lines is held once.
+    # Values shared by many lines are held once.
     references: dict[str | None, ReferenceScores | None] = {None: None}
     places: dict[str, Cell] = {}
     strings: dict[str, str] = {}

@@ -31,9 +31,9 @@ def load(
     """The leaderboard of a track from a store's files.
 
     Args:
-        store: A store or its folder; none for `$ZOO_RUNS`, else `runs`.
+        store: A store or its folder. Default: `$ZOO_RUNS`, else `runs`.
         track: A track, its name, or the path of its file.
-        registry: What is registered; none for the installed plugins.
+        registry: Registered plugins. Default: the installed ones.
         check: Whether results are compared with the installed code, to mark stale ones.
         references: Reference scores by dataset, which come before the datasets' own.
 

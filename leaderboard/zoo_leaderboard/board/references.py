@@ -12,7 +12,7 @@ from zoo_leaderboard.result import ReferenceScores
 from zoo_leaderboard.running.run import reference_of
 
 References = Mapping[str, ReferenceScores | None]
-"""By dataset; None where scores are returns."""
+"""Reference scores by dataset; None if the dataset has none and its scores are raw returns."""
 
 
 @dataclass
@@ -20,12 +20,12 @@ class Scales:
     """The reference scores of a board's columns, and which records have others."""
 
     of: dict[str, ReferenceScores | None] = field(default_factory=dict)
-    """Of every dataset with a finished run."""
+    """Reference scores of every dataset with a finished run."""
     others: dict[str, Counter[str]] = field(default_factory=dict)
-    """By dataset, how many runs were recorded with other reference scores."""
+    """Number of runs recorded with other reference scores, by dataset."""
 
     def notes(self) -> list[str]:
-        """A line for every dataset whose records do not agree with its column."""
+        """One line for every dataset whose records disagree with its column."""
         return [
             f"{dataset}: runs recorded with other reference scores ({_counted(others)}) are scored "
             "by the column's."
@@ -34,12 +34,12 @@ class Scales:
 
 
 def column_references(runs: Sequence[RunSummary], planner: Planner, given: References) -> Scales:
-    """The reference scores of each dataset: those that are given, else the dataset's present ones
-    where it is on this machine, else those of the newest record."""
+    """The reference scores of each dataset: the given ones, else the current ones of a dataset that
+    is available locally, else those of the newest record."""
     finished: defaultdict[str, dict[str, RunSummary]] = defaultdict(dict)
     for run in runs:
         if run.status == "finished":
-            # A run that stands in several rows counts once.
+            # A run that is part of several rows counts once.
             finished[run.place.dataset][run.name] = run
     scales = Scales()
     for dataset, by_name in finished.items():

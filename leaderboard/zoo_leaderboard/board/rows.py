@@ -13,7 +13,7 @@ from zoo_leaderboard.stats import mean
 
 @dataclass
 class Entry:
-    """What the store has of a row on a dataset."""
+    """The runs of a row on a dataset, by state."""
 
     finished: dict[int, RunSummary] = field(default_factory=dict)
     """Runs that hold, by seed."""
@@ -28,7 +28,7 @@ class Entry:
 
     @property
     def expected(self) -> int:
-        """How many seeds there should be."""
+        """Number of requested seeds."""
         groups: tuple[Iterable[int], ...] = (
             self.finished,
             self.failed,
@@ -71,7 +71,7 @@ class Entry:
         return [run.score for run in self.runs if run.score is not None]
 
     def mean_of(self, value: Callable[[RunSummary], float | None]) -> float | None:
-        """The mean of a number over the finished runs that have it; none where none has."""
+        """The mean of a number over the finished runs that have it; None if no run has it."""
         found = [number for number in map(value, self.runs) if number is not None]
         return mean(found) if found else None
 
@@ -89,7 +89,7 @@ class Row:
     """By dataset."""
 
     def entry(self, dataset: str) -> Entry:
-        """What there is on a dataset; an empty entry where nothing was asked for."""
+        """The entry of a dataset; empty if nothing was requested there."""
         return self.entries.get(dataset, Entry())
 
     @property

@@ -1,7 +1,7 @@
-"""What a board shows of a record, without its episodes and ingredients.
+"""Summaries of records for a board, without episodes and ingredients.
 
-A hundred thousand of them fit into memory; what only a single run's page needs is kept as JSON and
-read on request.
+A hundred thousand of them fit into memory. Details for the page of a single run are kept as JSON
+and parsed on request.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from zoo_leaderboard.result import Cell, Evaluation, Record, ReferenceScores, Re
 from zoo_leaderboard.stats import mean
 
 LAST_EVALUATIONS = 3
-"""How many of the last evaluations `RunSummary.last` covers."""
+"""Number of evaluations that `RunSummary.last` averages."""
 
 
 DECISIVE = ("torch", "gymnasium", "gymnasium-robotics", "mujoco")
@@ -35,12 +35,12 @@ class Details(Record):
     metrics: dict[str, dict[str, float]] = Field(default_factory=dict)
     """The training's last metrics by stage and name."""
     diagnostics: dict[str, float] = Field(default_factory=dict)
-    """Of the last evaluation that has them."""
+    """Diagnostics of the last evaluation that has them."""
     machine: dict[str, str] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
 
     def scored(self, score: Callable[[float], float]) -> Details:
-        """With scores in the place of mean returns."""
+        """A copy with scores instead of mean returns."""
         curve = tuple((step, score(value)) for step, value in self.curve)
         acts = {act: score(value) for act, value in self.acts.items()}
         return self.model_copy(update={"curve": curve, "acts": acts})
@@ -50,69 +50,69 @@ class Details(Record):
 class RunSummary:
     """One finished or failed run.
 
-    It holds mean returns. They become scores by `reference`, so that a board can put all runs of a
-    dataset on one scale, whatever reference scores their records have.
+    It holds mean returns, which `reference` converts to scores. So a board can put all runs of a
+    dataset on one scale, regardless of the reference scores in their records.
     """
 
     key: str
     track: str
     place: Cell
-    """Its cell with seed 0, one object for all seeds."""
+    """The cell with seed 0, one object for all seeds."""
     seed: int
-    """Of the training."""
+    """Seed of the training."""
     conditions: str
-    """The hash of all ingredients but the seed: equal for the runs of a cell that hold together."""
+    """The hash of all ingredients but the seed: equal for comparable runs of a cell."""
     status: Literal["finished", "failed"]
     act: str
     """The headline way of acting."""
     total_steps: int
     finished_at: str
     name: str
-    """The record's place in the store."""
+    """The name of the record in the store."""
     episode_return: float | None = None
     """The mean return of the last evaluation of a finished run."""
     late_return: float | None = None
-    """The mean of those of the last three evaluations after the one before training."""
+    """Average of the mean returns of the last three evaluations, except the untrained one."""
     lowest_return: float | None = None
-    """The lowest of all evaluations' mean returns."""
+    """The minimum of all evaluations' mean returns."""
     highest_return: float | None = None
-    """The highest one."""
+    """The maximum of all evaluations' mean returns."""
     reference: ReferenceScores | None = None
-    """The record's own, or the one of the column that a board shows the run in."""
+    """The reference scores of the record, or of the board column that shows the run."""
     external: bool = False
     failure_kind: str = ""
     reason: str = ""
-    """Why there is no score, in one line."""
+    """The reason why there is no score, in one line."""
     alarm: str = ""
-    """What the last diagnostics warn of, in one line."""
+    """The warning of the last diagnostics, in one line."""
     seconds_training: float = 0.0
     seconds_evaluation: float = 0.0
     seconds_setup: float = 0.0
     attempts: int = 1
     parameters: int | None = None
-    """Of all parts, without their averages."""
+    """Number of parameters of all parts, without their averages."""
     peak_memory: int | None = None
-    """Bytes: the most that the run's process held at once."""
+    """Peak memory of the run's process, in bytes."""
     peak_device_memory: int | None = None
-    """Bytes: the most that tensors held at once on the accelerator; none on a CPU."""
+    """Peak memory of tensors on the accelerator, in bytes; None on a CPU."""
     tuning_evaluations: int | None = None
-    """Training runs on the dataset that the search for the settings spent; none where unknown."""
+    """Training runs on the dataset spent on tuning the settings; None if unknown."""
     updates_per_second: float | None = None
-    """Training steps a second, without evaluations."""
+    """Training steps per second, without evaluations."""
     software: str = ""
     """Versions of `DECISIVE`, such as `torch 2.13.0, gymnasium 1.2.2`."""
     other_acts: int = 0
-    """How many ways of acting but the headline were evaluated at the last step."""
+    """Number of ways of acting evaluated at the last step, without the headline."""
     details_json: str = "{}"
     """`Details` as JSON, with mean returns."""
 
     def scored(self, mean_return: float) -> float:
-        """A mean return as a score; as it is without reference scores."""
+        """A mean return as a score; unchanged without reference scores."""
         return mean_return if self.reference is None else self.reference.normalized(mean_return)
 
     @property
     def score(self) -> float | None:
-        """Of the last checkpoint: normalised, or the mean return without reference scores."""
+        """The last checkpoint's normalised score, or its mean return without reference scores."""
         return None if self.episode_return is None else self.scored(self.episode_return)
 
     @property
@@ -122,7 +122,7 @@ class RunSummary:
 
     @property
     def best(self) -> float | None:
-        """The best evaluation's score: what choosing the checkpoint by it would have shown."""
+        """The score of the best evaluation, as if the checkpoint had been chosen by it."""
         if self.lowest_return is None or self.highest_return is None:
             return None
         # A reference can rank low returns above high ones.
@@ -130,7 +130,7 @@ class RunSummary:
 
     @property
     def finite(self) -> bool:
-        """Whether its scores are: returns that a float holds may have scores that it does not."""
+        """Whether all scores are finite: a finite return can have a score that overflows."""
         return all(
             value is None or math.isfinite(self.scored(value))
             for value in (self.episode_return, self.lowest_return, self.highest_return)
@@ -138,17 +138,17 @@ class RunSummary:
 
     @property
     def details(self) -> Details:
-        """The rest, read from its JSON, with scores."""
+        """The details, parsed from JSON, with scores."""
         return Details.model_validate_json(self.details_json).scored(self.scored)
 
     @property
     def id(self) -> RunId:
-        """Which run it is."""
+        """The identity of the run."""
         return RunId(self.place.algorithm, self.place.dataset, self.seed, self.key)
 
     @property
     def cell(self) -> Cell:
-        """Its row, dataset and seed."""
+        """The cell of the run: row, dataset and seed."""
         return self.place.model_copy(update={"seed": self.seed})
 
     @property
@@ -168,7 +168,7 @@ class RunSummary:
 
     @property
     def diagnostics(self) -> dict[str, float]:
-        """Of the last evaluation that has them."""
+        """Diagnostics of the last evaluation that has them."""
         return self.details.diagnostics
 
     @property
@@ -188,7 +188,7 @@ class RunSummary:
 
 
 def summarise(result: Result, name: str = "") -> RunSummary:
-    """What the board shows of a record.
+    """The summary of a record.
 
     Args:
         result: The record.

@@ -1,4 +1,4 @@
-"""CSV and JSON of texts from elsewhere: data to every program that reads them, and never more."""
+"""CSV and JSON of untrusted texts, which no program that reads them executes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from zoo_core.text import printable
 
 FORMULA = tuple("=+-@＝＋－＠")
-"""What a cell begins with that spreadsheets take for a formula."""
+"""First characters of a cell that spreadsheets take for a formula."""
 _UNUSUAL = re.compile(r"[^\n -~]")
 
 
@@ -27,8 +27,8 @@ def csv_text(columns: Sequence[str], lines: Iterable[Mapping[str, Any]]) -> str:
 
 
 def csv_cell(value: Any) -> Any:
-    """A value as a cell that no spreadsheet runs: a text in one line, with `'` before what would be
-    a formula. Numbers stay numbers, negative ones too."""
+    """A value as a cell that no spreadsheet executes: text becomes one line, with `'` before a
+    formula. Numbers stay numbers, negative ones too."""
     if not isinstance(value, str):
         return value
     text = printable(value)

@@ -1,4 +1,4 @@
-"""Where results are kept: one JSON file a run, in a folder or anywhere that fsspec reaches."""
+"""Stores of results: one JSON file per run, in a folder or at any URL that fsspec supports."""
 
 from zoo_leaderboard.store.files import Listed
 from zoo_leaderboard.store.folder import write_atomically

@@ -23,21 +23,20 @@ class Listed(NamedTuple):
     """A file as a listing knows it."""
 
     name: str
-    """Relative to the place, with slashes."""
+    """Name relative to the place, with slashes."""
     size: int
-    """In bytes."""
+    """Size in bytes."""
     stamp: str
-    """Differs when the content does: the time of change in nanoseconds, or the place's ETag."""
+    """Stamp that changes with the content: the modification time in nanoseconds, or the ETag."""
     problem: ZooError | None = None
-    """Why it cannot be read, where the listing knows that; of a folder, why it cannot be
-    listed."""
+    """Reason why the file cannot be read, or the folder listed, if the listing shows it."""
 
 
 class Files(ABC):
-    """What a store needs of the place where it is kept."""
+    """Interface of a place that holds the files of a store."""
 
     folder: Path | None = None
-    """The folder, where the place is one of this machine."""
+    """The folder, if the place is one of this machine; else None."""
 
     shared: bool = True
     """Whether other processes see the same files."""
@@ -48,7 +47,7 @@ class Files(ABC):
 
     @abstractmethod
     def exists(self, name: str = "") -> bool:
-        """Whether anything has that name, or anything at all is in the place."""
+        """Whether a file has that name; without a name, whether the place exists."""
 
     @abstractmethod
     def read(self, name: str) -> bytes:
@@ -74,7 +73,7 @@ class Files(ABC):
 
     @abstractmethod
     def create(self, name: str, content: bytes) -> bool:
-        """Writes a whole file where there is none; False where there is one, which stays.
+        """Writes a whole file if there is none. An existing file is kept, and False returned.
 
         Raises:
             Unwritable: it cannot be written.
@@ -90,7 +89,7 @@ class Files(ABC):
 
     @abstractmethod
     def local(self, name: str) -> contextlib.AbstractContextManager[Path]:
-        """A file as one of this machine, which may be gone after the block.
+        """A file as a local one, which may be gone after the block.
 
         Raises:
             FileNotFoundError: there is none.
@@ -123,7 +122,7 @@ class Files(ABC):
 
     @abstractmethod
     def why_not_writable(self) -> str:
-        """Tries the place, and makes it where it is a folder; empty where it can be written."""
+        """The reason why the place cannot be written; empty if it can. A folder is created."""
 
 
 def one_line(error: BaseException) -> str:

@@ -18,9 +18,9 @@ from zoo_core.errors import Unwritable, ZooError
 from zoo_leaderboard.store.files import Files, Listed, NotAFile, one_line
 
 ROOM = 1 << 20
-"""Bytes that a folder must have free to count as one that can be written."""
+"""Bytes that must be free in a folder for it to count as writable."""
 LASTING = frozenset({errno.EISDIR, errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ENXIO})
-"""Errors of reading that are no matter of time: what is there is no file."""
+"""Read errors that a retry does not cure: the path is not a file."""
 NOWHERE = "it is a link to a file that does not exist"
 
 
@@ -31,7 +31,7 @@ class Folder(Files):
         self.folder: Path = folder
 
     def path(self, name: str) -> Path:
-        """A name's path."""
+        """The path of a name."""
         return self.folder / name
 
     @override
@@ -153,7 +153,7 @@ class Folder(Files):
                     elif not _leads_back(entry.path, here := (*links, os.path.realpath(folder))):
                         yield from self._walk(entry.path, f"{name}/", here)
                 except FileNotFoundError:
-                    # Else it was a rename's temporary file, which is gone by now.
+                    # Otherwise a temporary file that has been renamed in the meantime.
                     if entry.is_symlink():
                         yield Listed(name, 0, "", NotAFile(NOWHERE))
                 except OSError as error:
@@ -187,7 +187,7 @@ def write_atomically(path: Path, data: str | bytes) -> None:
 
 @contextlib.contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """Makes the folder of a file that is to be written; an OSError becomes one line."""
+    """Creates the folder of a file to be written; an OSError becomes one line."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield
@@ -208,15 +208,15 @@ def _neighbour(path: Path) -> Iterator[tuple[BinaryIO, str]]:
 
 
 def _finish(file: BinaryIO) -> None:
-    """Brings a file to the disk, readable by all: mkstemp makes private files; a store is
-    shared."""
+    """Flushes a file to the disk and makes it readable by all: mkstemp creates private files, but
+    a store is shared."""
     file.flush()
     os.fsync(file.fileno())
     os.fchmod(file.fileno(), 0o666 & ~_umask())
 
 
 def _at_once(path: str, flags: int) -> int:
-    """Opens what should be a file; a pipe in its place is empty, and not waited for."""
+    """Opens what should be a file. A pipe in its place reads as empty and does not block."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
@@ -227,7 +227,7 @@ def _umask() -> int:
 
 
 def _problem(error: OSError) -> ZooError:
-    """What an error of reading means."""
+    """The exception for a read error: `NotAFile` if it is permanent, else `ZooError`."""
     return (NotAFile if error.errno in LASTING else ZooError)(one_line(error))
 
 

@@ -13,10 +13,11 @@ from zoo_core.errors import Unwritable
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[bool]:
-    """Holds a folder for this process, or gives False where another one has it.
+    """Holds a folder for this process, or yields False if another process holds it.
 
-    The lock is a file of the folder: it holds among those who share that. The kernel frees it when
-    the process dies, so none is ever left behind. The holder may remove the folder.
+    The lock is a file in the folder, so it works for all processes that share the folder. The
+    kernel releases it when the process dies, so no stale lock remains. The holder may remove the
+    folder.
 
     Raises:
         Unwritable: the folder cannot be written, or its disk has no locks.
@@ -37,7 +38,7 @@ def locked(folder: Path) -> Iterator[bool]:
 
 
 def _lock(folder: Path) -> int | None:
-    """The locked file; None where another process has it."""
+    """The handle of the locked file; None if another process holds the lock."""
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o666)
@@ -56,7 +57,7 @@ def _lock(folder: Path) -> int | None:
 
 
 _HELD: set[int] = set()
-"""This process's locks."""
+"""Handles of the locks that this process holds."""
 
 
 def _leave_locks() -> None:
@@ -65,8 +66,8 @@ def _leave_locks() -> None:
     _HELD.clear()
 
 
-# A lock belongs to every process that inherits its handle: what a job forks must not hold the job
-# when its own process is dead.
+# A lock belongs to every process that inherits its handle: a fork of a job must not keep the lock
+# after the job's own process has died.
 os.register_at_fork(after_in_child=_leave_locks)
 
 

@@ -27,7 +27,7 @@ from zoo_leaderboard.store.store import Store
 
 @dataclass
 class Merged:
-    """What a merge did, or would do."""
+    """Summary of what a merge did, or would do in a dry run."""
 
     copied: int = 0
     """Records that the target did not have."""
@@ -36,7 +36,7 @@ class Merged:
     same: int = 0
     """Records that the target had."""
     kept: int = 0
-    """Failed records that were left, as the target has a record of its own."""
+    """Failed records that were left, as the target already has a record."""
     planned: int = 0
     """Cells that the target's plans did not have."""
     conflicts: list[str] = field(default_factory=list)
@@ -51,12 +51,12 @@ class Merged:
 
 
 def merge(sources: Sequence[Store], target: Store, *, dry_run: bool = False) -> Merged:
-    """Copies into a store what it lacks of others. No score is lost or overwritten.
+    """Copies records missing from a store from others. No score is lost or overwritten.
 
     Args:
         sources: Stores that are only read.
         target: The store that grows.
-        dry_run: Whether only to say what would be done.
+        dry_run: Whether to only report what would be done.
 
     Raises:
         ZooError: a source is no store, or is the target; the target cannot be written.
@@ -79,7 +79,7 @@ class _Merging:
         self.merged = Merged()
         self.there = _names(target)
         self.would_be: dict[str, Result] = {}
-        """What a dry run would have written so far."""
+        """Records that a dry run would have written so far."""
         self.tracks: dict[str, dict[Cell, str]] = {}
         """Runs of a source's tracks whose record in the target names another track."""
 
@@ -155,7 +155,7 @@ def _checked(source: Store, name: str, content: bytes | Exception) -> Result | D
     found = parse(content, source.files.full(name), name)
     if isinstance(found, Damaged) or isinstance(content, Exception):
         return found
-    # As it was written: what an older version wrote has fewer fields than are known now.
+    # As it was written: a record of an older version has fewer fields.
     if digest(json.loads(content)["ingredients"]) != found.key:
         return source.damaged(name, "its key is not the hash of its ingredients")
     if name != source.name(found.cell, found.key):
@@ -178,7 +178,7 @@ def _outcomes(result: Result) -> dict[tuple[int, str], tuple[object, ...]]:
 
 
 def _differences(found: Result, own: Result, source: str, target: str) -> list[str]:
-    """How two finished records of one run differ, in a few words."""
+    """Differences of two finished records of one run, in a few words."""
     pairs: list[tuple[str, object, object]] = [("score", found.score, own.score)]
     for e, o in zip(found.evaluations, own.evaluations, strict=False):
         if (e.returns, e.lengths) != (o.returns, o.lengths):

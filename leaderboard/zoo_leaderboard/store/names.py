@@ -1,4 +1,4 @@
-"""What files of a store are called."""
+"""Names of the files in a store."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from zoo_leaderboard.result import Cell
 RESULTS = "results"
 """The part of a store that holds records and policies."""
 LONGEST_FOLDER = 255
-"""Bytes of a folder's name that every file system takes."""
+"""Maximum length of a folder name in bytes; every file system allows it."""
 LONGEST = 900
-"""Bytes of a whole name that every place takes: an object store takes 1024."""
+"""Maximum length of a whole name in bytes; every place allows it (object stores allow 1024)."""
 
 
 def record_name(cell: Cell, key: str) -> str:
     """The name of a run's record, relative to its store.
 
-    The folders are the algorithm's and the dataset's names, which `unquote` gives back. A dataset's
-    name that is too long for that has one folder, with a hash of it.
+    The folders are the algorithm's and the dataset's names, quoted so that `unquote` restores
+    them. A dataset name that is too long is replaced by one folder with a hash.
     """
     last = f"{cell.variant}.seed{cell.seed}.{key}.json"
     folders = [_folder(part) for part in cell.dataset.split("/")]
@@ -31,7 +31,7 @@ def record_name(cell: Cell, key: str) -> str:
 
 
 def agent_name(record: str) -> str:
-    """The name of the policy beside a record's."""
+    """The name of the policy next to a record."""
     return record.removesuffix(".json") + ".agent.pt"
 
 
@@ -42,16 +42,16 @@ def is_record(name: str) -> bool:
 
 
 def short(folder: str, longest: int = LONGEST_FOLDER) -> str:
-    """A folder's name, or its beginning and a hash where it is too long."""
+    """A folder name; if it is too long, its beginning and a hash."""
     return folder if len(folder.encode()) <= longest else _hashed(folder)
 
 
 def _folder(name: str) -> str:
-    """A name as a folder's, which `unquote` undoes; none leads out of the store."""
+    """A name quoted as a folder name that stays inside the store; `unquote` restores it."""
     return quote(name, safe="+@,:= ") if name.strip(".") else name.replace(".", "%2E") or "%"
 
 
 def _hashed(name: str) -> str:
-    """The beginning of a long name, and a hash that tells it from others."""
+    """The beginning of a long name, and a hash that makes it unique."""
     start = "".join(c if c.isascii() and c.isalnum() else "-" for c in name[:80])
     return f"{start}~{hashlib.sha256(name.encode()).hexdigest()[:32]}"

@@ -1,4 +1,4 @@
-"""Which kind of place a path or an fsspec URL names."""
+"""Opens the place that a path or an fsspec URL names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zoo_leaderboard.store.remote import Remote
 
 
 def is_url(place: Path | str) -> bool:
-    """Whether a place is named by a URL and not by a path."""
+    """Whether a place is a URL rather than a path."""
     return isinstance(place, str) and "://" in place
 
 

@@ -1,10 +1,10 @@
-"""What was asked for of each track, so that missing cells are known to be missing.
+"""Plans: the cells requested for each track, so that missing ones can be reported.
 
-    plans/<track>/<hash>.json    cells with their keys, as one command asked for them
+    plans/<track>/<hash>.json    cells with their keys, as requested by one command
 
-A file is named by its content and never changed, so that no writer loses the cells of another,
-wherever the store is. A reader merges a track's files: of a cell's keys, the one of the highest
-revision holds. `plans/<track>.json` is what older versions wrote, and counts as the first revision.
+A file is named by a hash of its content and never changed, so no writer loses the cells of another,
+in any kind of store. A reader merges the files of a track; the key with the highest revision counts
+for each cell. Older versions wrote `plans/<track>.json`, which counts as the first revision.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from zoo_leaderboard.store.records import Damaged
 PLANS = "plans"
 """The part of a store that holds plans."""
 SCHEMA = 1
-"""Raised when a field changes its meaning; readers report a newer one as damaged."""
+"""Schema version, increased when a field changes its meaning. Newer files count as damaged."""
 MOST_FILES = 32
-"""Beyond so many files of a track, a writer joins them into one."""
+"""Number of files of a track from which a writer joins them into one."""
 ATTEMPTS = 10
-"""How often a reader begins again, where another process joins files meanwhile."""
+"""Maximum attempts to read a plan while other processes join its files."""
 _FIRST_CELLS = TypeAdapter(dict[str, Cell])
 """The content of a plan that an older version wrote."""
 
 
 class DamagedPlan(Damaged):
-    """A plan's file that cannot be read; it is reported and left alone."""
+    """A plan file that cannot be read; it is reported and left alone."""
 
     def __str__(self) -> str:
         remedy = "its cells count as not asked for; remove it and give its commands again"
@@ -43,7 +43,7 @@ class DamagedPlan(Damaged):
 
 
 class _Asked(Record):
-    """Seeds of a row on a dataset."""
+    """Requested seeds of a row on a dataset."""
 
     algorithm: str
     variant: Variant
@@ -51,7 +51,7 @@ class _Asked(Record):
     dataset: str
     revision: Count
     keys: dict[Count, str]
-    """By seed."""
+    """Key of each seed."""
 
     def cells(self) -> Iterator[tuple[Cell, str]]:
         fields = {"algorithm", "variant", "settings", "dataset"}
@@ -67,18 +67,18 @@ class _File(Record):
 
 @dataclass(frozen=True)
 class Plan:
-    """What was asked for of a track."""
+    """The cells requested for a track."""
 
     keys: dict[Cell, str]
     """The newest key of each cell."""
     damaged: list[DamagedPlan]
     revisions: dict[Cell, int]
     names: list[str]
-    """The files that it was read from, without the damaged ones."""
+    """The files that the plan was read from, without the damaged ones."""
 
     @property
     def revision(self) -> int:
-        """The highest one."""
+        """The highest revision of any cell."""
         return max(self.revisions.values(), default=0)
 
 
@@ -98,7 +98,7 @@ class Plans:
         return sorted(name for name in names if name)
 
     def read(self, track: str) -> Plan:
-        """What was ever asked for of a track.
+        """The cells ever requested for a track.
 
         Raises:
             ZooError: a file cannot be read now.
@@ -111,7 +111,7 @@ class Plans:
         raise ZooError(f"the plans of track '{track}' in {self.files.full()} change all the time")
 
     def add(self, track: str, keys: Mapping[Cell, str]) -> None:
-        """Adds what was asked for; a cell's key replaces its older ones.
+        """Adds requested cells; a cell's key replaces older ones.
 
         Raises:
             Unwritable: it cannot be written.
@@ -128,7 +128,7 @@ class Plans:
                 self._replace(track, whole, whole.keys)
 
     def drop(self, track: str, cells: Collection[Cell]) -> None:
-        """Forgets cells that were asked for.
+        """Removes requested cells from the plan.
 
         Raises:
             Unwritable: it cannot be written.
@@ -137,8 +137,8 @@ class Plans:
         self._replace(track, known, {c: k for c, k in known.keys.items() if c not in dropped})
 
     def _replace(self, track: str, old: Plan, keys: Mapping[Cell, str]) -> None:
-        """Writes one file in the place of those that were read. A writer that adds one meanwhile
-        gives it another name, so that it stays."""
+        """Replaces the files that were read by a single one. A file that another writer adds in the
+        meantime has another name, so it is kept."""
         name = self._write(track, keys, old.revisions) if keys else ""
         for other in old.names:
             if other != name:
@@ -183,7 +183,7 @@ class Plans:
                 continue
             plan.names.append(name)
             for revision, cell, key in asked:
-                # Of two that were written at once, the same one for every reader.
+                # If two were written at the same time, every reader picks the same one.
                 if (revision, key) > (plan.revisions.get(cell, -1), plan.keys.get(cell, "")):
                     plan.keys[cell], plan.revisions[cell] = key, revision
         return plan
@@ -205,7 +205,7 @@ def _asked(name: str, content: bytes) -> Iterator[tuple[int, Cell, str]]:
 
 
 def _track_of(name: str) -> str:
-    """The track of a plan's file; empty for a file that is no plan."""
+    """The track of a plan file; empty for any other file."""
     folders = name.split("/")[1:]
     track = folders[0].removesuffix(".json") if len(folders) == 1 else folders[0]
     return track if len(folders) <= 2 and TRACK_NAME.fullmatch(track) else ""

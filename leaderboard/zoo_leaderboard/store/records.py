@@ -1,4 +1,4 @@
-"""Reading records: a result, or what is wrong with its file."""
+"""Reads records: each gives a result, or a note of its file's damage."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Damaged:
     reason: str
     key: str = ""
     cell: Cell | None = None
-    """What the file's place says it is about."""
+    """The cell that the file's path stands for, if known."""
 
     def __str__(self) -> str:
         return printable(f"damaged result file {self.place}: {self.reason}")
@@ -42,12 +42,12 @@ class Unreadable(Damaged):
 
 
 def agent_beside(path: Path) -> Path:
-    """The policy's file beside a record's."""
+    """The policy file next to a record."""
     return path.with_name(agent_name(path.name))
 
 
 def read(path: Path) -> Result | Damaged:
-    """The record in a file of its own, or what is wrong with it."""
+    """The record in a single file, or a note of its damage."""
     try:
         content: bytes | Exception = path.read_bytes()
     except IsADirectoryError as error:
@@ -58,12 +58,12 @@ def read(path: Path) -> Result | Damaged:
 
 
 def parse(content: bytes | Exception, place: str, name: str) -> Result | Damaged:
-    """A record, or what is wrong with it.
+    """A record, or a note of its damage.
 
     Args:
-        content: Of the file, or what was raised instead.
+        content: The file's content, or the exception raised on reading it.
         place: The file's path or URL.
-        name: The file's name in its store, which tells the cell of a damaged one.
+        name: The file's name in its store; it identifies the cell of a damaged file.
     """
     if isinstance(content, FileNotFoundError | NotAFile):
         return note_damage(place, name, one_line(content))
@@ -95,8 +95,8 @@ def note_damage(place: str, name: str, reason: str) -> Damaged:
 
     Args:
         place: The file's path or URL.
-        name: Its name in the store, which tells the cell.
-        reason: What is wrong, in one line.
+        name: The file's name in the store; it identifies the cell.
+        reason: The problem, in one line.
     """
     *folders, last = name.split("/")
     told = _NAME.fullmatch(last)

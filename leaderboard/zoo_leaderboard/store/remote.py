@@ -16,7 +16,7 @@ from zoo_core.errors import Unwritable, ZooError
 from zoo_leaderboard.store.files import Files, Listed, NotAFile, one_line
 
 BATCH = 256
-"""Files that are asked for at once where each costs a request."""
+"""Number of files requested at the same time if each costs a request."""
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 """The extra of zoo-leaderboard that a URL's scheme needs."""
 
@@ -36,7 +36,7 @@ class Remote(Files):
 
         self.url = url.rstrip("/")
         try:
-            # Other machines write too: what was listed a moment ago is no longer true.
+            # Other machines write too, so a cached listing may be outdated.
             self._fs, root = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
         except ImportError as error:
             scheme = url.partition("://")[0]
@@ -90,7 +90,7 @@ class Remote(Files):
             except FileExistsError:
                 return False
             except Exception:
-                # Not every server knows a conditional write.
+                # Not every server supports conditional writes.
                 if self._fs.exists(self._key(name)):
                     return False
                 self._fs.pipe_file(self._key(name), content)
@@ -141,20 +141,20 @@ class Remote(Files):
             self._fs.pipe_file(self._key(probe), b"")
         except Exception as error:
             return one_line(error)
-        # Whoever may write need not have the right to remove.
+        # Permission to write does not imply permission to remove.
         with contextlib.suppress(Exception):
             self._fs.rm_file(self._key(probe))
         return ""
 
     def _make_parent(self, name: str) -> None:
-        """Object stores have no folders, but SFTP and its like do."""
+        """Creates the parent folder: SFTP and similar protocols need it, object stores do not."""
         parent = self._key(name).rpartition("/")[0]
         if not getattr(self._fs, "async_impl", False):
             self._fs.makedirs(parent, exist_ok=True)
 
     @contextlib.contextmanager
     def _telling(self, doing: str, name: str) -> Iterator[None]:
-        """Turns what a file system raises, which has many types, into one line."""
+        """Turns the exceptions of a file system, which have many types, into one line."""
         try:
             yield
         except ZooError:

@@ -34,25 +34,25 @@ from zoo_leaderboard.store.records import Damaged, Unreadable, note_damage, pars
 
 STORE_VARIABLE = "ZOO_RUNS"
 AGENT = "agent.pt"
-"""In a job's folder, the policy of a run whose store is no folder."""
+"""File in a job's folder: the policy of a run whose store is not a folder."""
 PENDING = "result.json"
-"""In a job's folder, the record whose policy is to be sent after it."""
+"""File in a job's folder: the record whose policy is still to be sent."""
 ATTEMPTS = 10
-"""How often a record is written again, where others write there meanwhile."""
+"""Maximum attempts to write a record while other processes write the same one."""
 LARGEST_RECORD = 1 << 28
-"""Bytes; a file that is larger is no record, and is not read."""
+"""Maximum size of a record in bytes; a larger file is not read."""
 
 
 def default_root() -> str:
-    """The store where none is named: `$ZOO_RUNS`, else `runs` in the working folder."""
+    """The default store: `$ZOO_RUNS`, else `runs` in the working folder."""
     return os.environ.get(STORE_VARIABLE) or "runs"
 
 
 class Store:
-    """Results and plans in one place, and unfinished work.
+    """Results, plans and unfinished work in one place.
 
     Args:
-        place: A folder or an fsspec URL; none for `default_root()`. It is made by the first write.
+        place: A folder or an fsspec URL, created by the first write. Default: `default_root()`.
 
     Raises:
         ZooError: a URL of an unknown kind, or of one whose package is not installed.
@@ -63,12 +63,12 @@ class Store:
         self.plans = Plans(self.files)
 
     def __str__(self) -> str:
-        """The path or URL, by which another process opens the same store."""
+        """The path or URL with which another process can open the same store."""
         return self.files.full()
 
     @property
     def root(self) -> Path:
-        """The folder of a store that is one.
+        """The folder of a store that is on this machine.
 
         Raises:
             ZooError: the store is at a URL.
@@ -79,13 +79,13 @@ class Store:
 
     @property
     def identity(self) -> str:
-        """The same for every way to name the place."""
+        """A name of the place that is the same for every way to write it."""
         folder = self.files.folder
         return str(self) if folder is None else str(folder.absolute())
 
     @property
     def scratch(self) -> Path:
-        """A folder for what is no result and may be lost: the store's, or one of this machine."""
+        """A folder for files that may be lost: the store itself, or a local folder."""
         from zoo_leaderboard.datasets.home import zoo_home
 
         if self.files.folder is not None:
@@ -97,14 +97,14 @@ class Store:
         return record_name(cell, key)
 
     def names(self, cell: Cell, key: str) -> list[str]:
-        """The names that a run's record can have, the cell's own first: a row whose settings are
-        equal has the same key, and may be of the other variant."""
+        """The names that a run's record can have, the cell's own first. A row with equal settings
+        has the same key, and may be of the other variant."""
         others = [v for v in get_args(Variant) if v != cell.variant]
         variants = [cell.variant, *others]
         return [record_name(cell.model_copy(update={"variant": v}), key) for v in variants]
 
     def path(self, cell: Cell, key: str) -> Path:
-        """Where a run's record is.
+        """The path of a run's record.
 
         Raises:
             ZooError: the store is not a folder.
@@ -112,18 +112,18 @@ class Store:
         return self.root / self.name(cell, key)
 
     def agent_path(self, cell: Cell, key: str) -> Path:
-        """Where a job writes a run's policy: beside the record, or in the job's folder, from
-        which `put` sends it where the store is not a folder."""
+        """The path to which a job writes a run's policy: next to the record in a store that is a
+        folder, else in the job's folder, from which `put` sends it."""
         if self.files.folder is None:
             return self.unfinished(key) / AGENT
         return self.files.folder / agent_name(self.name(cell, key))
 
     def unfinished(self, key: str) -> Path:
-        """The folder of a job that is not done."""
+        """The folder of an unfinished job."""
         return self.scratch / "unfinished" / key
 
     def check_writable(self) -> None:
-        """Tries the place, and makes it where it is a folder.
+        """Checks that the store can be written, and creates its folder.
 
         Raises:
             Unwritable: it cannot be written, or has no room for a result.
@@ -135,14 +135,14 @@ class Store:
             )
 
     def check_shared(self) -> None:
-        """Raises ZooError where a job's process would not reach the store."""
+        """Raises ZooError if the processes of jobs cannot access the store."""
         if not self.files.shared:
             raise ZooError(
                 f"the store {self} is of this process only; jobs are others: choose a folder"
             )
 
     def get(self, cell: Cell, key: str) -> Result | Damaged | None:
-        """A run's record, a note of its damage, or none."""
+        """A run's record or a note of its damage; None if there is no record."""
         best: Result | Damaged | None = None
         for found in map(self._find, self.names(cell, key)):
             if isinstance(found, Result) and found.status == "finished":
@@ -161,20 +161,20 @@ class Store:
         return parse(content, self.files.full(name), name)
 
     def read(self, name: str) -> Result | Damaged:
-        """The record of a name of the listing, or what is wrong with its file."""
+        """The record of a listed name, or a note of its file's damage."""
         found = self._find(name)
         gone = FileNotFoundError("the file is gone")
         return parse(gone, self.files.full(name), name) if found is None else found
 
     def read_all(self, names: Iterable[str]) -> Iterator[tuple[str, Result | Damaged]]:
-        """Many records in the order of their names, without those that are gone; many at once where
-        each costs a request."""
+        """Many records in the order of their names, without removed ones. Files that cost a request
+        each are read in batches."""
         for name, content in self.files.read_all(names):
             if not isinstance(content, FileNotFoundError):
                 yield name, parse(content, self.files.full(name), name)
 
     def damaged(self, name: str, reason: str) -> Damaged:
-        """A name of the listing as a note of its damage."""
+        """A note of damage for a listed name."""
         return note_damage(self.files.full(name), name, reason)
 
     def listing(self) -> list[Listed]:
@@ -186,8 +186,8 @@ class Store:
         return self.survey()[0]
 
     def survey(self) -> tuple[list[Listed], list[Damaged]]:
-        """Every record's file in the order of the names, without opening any, and what is known to
-        hold no record that could be read.
+        """Every record's file in the order of the names, without opening any, and the files known
+        to be unreadable.
 
         Raises:
             ZooError: there is no such store, or it cannot be listed now.
@@ -208,13 +208,13 @@ class Store:
         return files, damaged
 
     def put(self, result: Result) -> Path | None:
-        """Writes a record, and sends its policy where that is still in the job's folder.
+        """Writes a record, and sends its policy if that is still in the job's folder.
 
-        A finished record is never replaced: where another runner has left one, that one stays, with
-        its policy. A damaged file in its place is moved aside, never overwritten.
+        A finished record is never replaced: one from another runner is kept with its policy. A
+        damaged file of the same name is moved aside, never overwritten.
 
         Returns:
-            The record's file, where the store is a folder.
+            The record's file if the store is a folder, else None.
 
         Raises:
             Unwritable: it cannot be written, or what is in its place cannot be read now.
@@ -233,16 +233,15 @@ class Store:
     def add(self, name: str, content: bytes, agent: Path | None = None) -> bool:
         """Writes a record's content, by the rules of `put`.
 
-        The policy follows its record, so that the policy beside a record is its own, or there is
-        none yet.
+        The policy is sent after its record, so a record has either its own policy or none yet.
 
         Args:
-            name: The record's.
+            name: The name of the record.
             content: The record as JSON.
             agent: The policy that goes with it.
 
         Returns:
-            Whether the record is there; False where there is another finished one.
+            Whether the record was written; False if there is another finished one.
 
         Raises:
             Unwritable: it cannot be written, or what is in its place cannot be read now.
@@ -257,14 +256,14 @@ class Store:
                 if found.status == "failed":
                     self.files.write(name, content)
                 break
-            # Another runner may be quicker; over a failed record of its, ours still goes.
+            # Another runner may be quicker; its record is replaced if it is a failed one.
             if self.files.create(name, content):
                 break
         else:
             raise Unwritable(
                 f"cannot write {self.files.full(name)}: others write there all the time"
             )
-        # Not what was answered: a request that got no answer may have been carried out.
+        # Read back, since a request without a response may have been carried out.
         written = self._holds(name, content)
         if written and agent is not None:
             self.files.send(agent, agent_name(name))
@@ -279,14 +278,14 @@ class Store:
             raise Unwritable(f"cannot read back {self.files.full(name)}: {error}") from error
 
     def settle(self, key: str) -> None:
-        """Sends the policy of a record where this machine died between the two."""
+        """Sends a policy that is missing because this machine died after sending its record."""
         if self.files.folder is None and (self.unfinished(key) / PENDING).exists():
             with self.lock(key) as mine:
                 if mine:
                     self.clear(key)
 
     def _send_pending(self, key: str) -> None:
-        """Sends the policy in a job's folder if the record that it goes with is there."""
+        """Sends the policy in a job's folder if the store has its record."""
         folder = self.unfinished(key)
         record, agent = read(folder / PENDING), folder / AGENT
         if isinstance(record, Result) and agent.exists():
@@ -317,25 +316,24 @@ class Store:
         return results, damaged
 
     def check_exists(self) -> None:
-        """Raises ZooError where nothing was ever stored."""
+        """Raises ZooError if the store does not exist."""
         if not self.files.exists():
             raise ZooError(f"no store at {self}; 'zoo leaderboard run' makes one")
 
     def remember(self, track: str, planned: Mapping[Cell, str]) -> None:
-        """Adds what was asked for, each cell with its key, to the track's plan; see `Plans.add`."""
+        """Adds requested cells with their keys to the track's plan; see `Plans.add`."""
         self.plans.add(track, planned)
 
     def planned(self, track: str) -> dict[Cell, str]:
-        """Every cell that was ever asked for on a track, with its newest key; see `Plans.read`."""
+        """Every cell ever requested on a track, with its newest key; see `Plans.read`."""
         return self.plans.read(track).keys
 
     def lock(self, key: str) -> contextlib.AbstractContextManager[bool]:
-        """Holds a job for this process, or gives False where another one has it; see `locked`."""
+        """Holds a job for this process, or yields False if another one holds it; see `locked`."""
         return locked(self.unfinished(key))
 
     def clear(self, key: str) -> None:
-        """Removes the folder of a job that is done, after its policy is sent; call it while holding
-        the lock.
+        """Sends the policy of a finished job and removes its folder. Requires the lock.
 
         Raises:
             Unwritable: the policy cannot be sent.
@@ -346,7 +344,7 @@ class Store:
 
 
 def _problem(file: Listed) -> ZooError | None:
-    """Why a file is no record, as far as its name and size tell."""
+    """The reason why a file cannot be a record, judged by its name and size; None if it can."""
     if file.size > LARGEST_RECORD:
         return NotAFile(f"it has {file.size >> 20:,} MiB, more than any record")
     try:

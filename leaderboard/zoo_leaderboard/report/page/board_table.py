@@ -1,4 +1,4 @@
-"""The table of a track: its columns, each cell's text, what it sorts by and how it is tinted."""
+"""The table of a track: columns, and the text, sort key and tint of each cell."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Column:
     title: str
     meaning: str = ""
     dataset: str = ""
-    """Empty for the columns that are no dataset's."""
+    """The dataset of the column; empty for other columns."""
     rising: bool = False
-    """Whether the best come first when smaller is better."""
+    """Whether to sort in ascending order, since smaller is better."""
     sorted: bool = False
-    """Whether the table comes sorted by it."""
+    """Whether the table is initially sorted by this column."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class Place:
 
     text: str
     value: float | None = None
-    """What it sorts by; none comes last."""
+    """Sort key; None comes last."""
     best: bool = False
-    """Whether it cannot be told from the best of its column."""
+    """Whether the number is not significantly worse than the best of its column."""
     interval: Interval | None = None
-    """Drawn where it is given."""
+    """Interval to draw, if any."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,14 @@ class CellView:
 
     dataset: str
     text: str
-    """Empty where no run has a score."""
+    """Text of the cell; empty if no run has a score."""
     value: float | None
     count: str
-    """How many seeds it is over."""
+    """Number of seeds that the score covers."""
     tint: int
     best: bool
     states: tuple[tuple[str, str], ...]
-    """What is not well, each with its reasons: failed, stale, damaged, missing, alarm,
-    versions."""
+    """Problems, each with its reasons: failed, stale, damaged, missing, alarm, versions."""
     opens: bool
     """Whether the cell has a page."""
 
@@ -156,7 +155,7 @@ def _interval(found: Interval, *, best: bool = False, drawn: bool = False) -> Pl
 
 
 def cell_view(board: Board, row: Row, dataset: str) -> CellView:
-    """What the table shows of a row on a dataset."""
+    """The table's view of a row on a dataset."""
     entry = row.entry(dataset)
     stale = [run.score for run, _ in entry.stale.values() if run.score is not None]
     scores = entry.scores or stale

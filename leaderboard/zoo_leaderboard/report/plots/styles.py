@@ -10,9 +10,9 @@ from typing import Any
 from zoo_leaderboard.board.board import Board
 
 LETTER = 0.085
-"""Inches of a letter of a label, about."""
+"""Approximate width of a letter of a label, in inches."""
 LONGEST = 60
-"""Letters of a row's label on an axis."""
+"""Maximum letters of a row's label on an axis."""
 
 Style = tuple[str, str]
 """Colour and marker."""
@@ -57,7 +57,7 @@ def title(board: Board, shown: str) -> str:
 
 
 def covered(board: Board) -> str:
-    """Which datasets an aggregate covers, in a few words."""
+    """The datasets that an aggregate covers, in a few words."""
     return board.common[0] if len(board.common) == 1 else f"{len(board.common)} datasets"
 
 
@@ -74,11 +74,11 @@ def legend(figure: Any, panel: Any, labels: list[str]) -> None:
 
 
 def inches(labels: Iterable[str], covered: float) -> float:
-    """How much the longest label needs beyond so many inches."""
+    """Inches that the longest label needs in addition to those already `covered`."""
     return max(0.0, LETTER * max(map(len, labels), default=0) - covered)
 
 
 def bare(panel: Any) -> None:
-    """Takes the upper and the right border away."""
+    """Removes the upper and the right border."""
     for side in ("top", "right"):
         panel.spines[side].set_visible(False)

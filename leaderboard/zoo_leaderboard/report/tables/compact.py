@@ -1,5 +1,5 @@
-"""The ranking on one screen of a terminal: rows with their means, a column per dataset, and what
-is missing. All else is in the other formats."""
+"""The ranking on one screen of a terminal: rows with their means, a column per dataset, and the
+missing scores. The other formats hold everything else."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WIDTH, HEIGHT = 80, 25
 GAP = 2
 """Spaces between columns."""
 MOST_REASONS = 3
-"""Reasons of failures that are listed."""
+"""Maximum number of failure reasons to list."""
 BEST = "*"
 STATES = ("failed", "damaged", "stale", "missing")
 
@@ -88,14 +88,14 @@ def _means(board: Board, rows: Sequence[Row]) -> Column:
 
 
 def _starred(header: str, texts: Sequence[str]) -> Column:
-    """A column whose numbers are in line, with a mark or without."""
+    """A column with aligned numbers, with or without a mark."""
     if not any(text.endswith(BEST) for text in texts):
         return [header, *texts]
     return [header, *(text if text.endswith(BEST) else f"{text} " for text in texts)]
 
 
 def _missing(board: Board, rows: Sequence[Row]) -> list[Column]:
-    """What there is no score of, by row; no column where nothing is missing."""
+    """A column that counts missing scores by row; no column if nothing is missing."""
     texts = []
     for row in rows:
         counts: Counter[str] = Counter()
@@ -107,7 +107,7 @@ def _missing(board: Board, rows: Sequence[Row]) -> list[Column]:
 
 
 def _datasets(board: Board, rows: Sequence[Row], room: int) -> tuple[list[Column], str]:
-    """As many columns as fit, under the shortest names that do, and what must be said of them."""
+    """As many columns as fit, under the shortest unique names, and a note on them."""
     cells = {d: [_cell(board, row, d) for row in rows] for d in board.datasets}
     names = short_names(board.datasets)
     letters = {d: _letters(number) for number, d in enumerate(board.datasets)}
@@ -166,7 +166,7 @@ def _letters(number: int) -> str:
 
 
 def _reading(board: Board) -> str:
-    """What must be known to read the numbers."""
+    """An explanation of the numbers."""
     if board.common:
         covered, total = len(board.common), len(board.datasets)
         number = "all" if covered == total else f"{covered} of"
@@ -208,7 +208,7 @@ def _width_with_gap(column: Column) -> int:
 
 
 def _grid(columns: Sequence[Column]) -> Iterable[str]:
-    """The columns side by side: labels to the left, numbers to the right."""
+    """The columns side by side: labels left-aligned, numbers right-aligned."""
     widths = [max(map(cell_len, column)) for column in columns]
     for line in zip(*columns, strict=True):
         cells = []
