@@ -67,6 +67,16 @@ def test_it_fits_the_screen_whatever_the_rows_and_datasets(tmp_path, track, widt
     assert all(line.split()[-1].strip("*").replace(".", "").isdigit() for line in numbers)
 
 
+@pytest.mark.parametrize("rows", [13, 14, 15, 16, 17])
+def test_no_line_says_that_one_row_is_left_out(tmp_path, rows):
+    results = [synthetic(f"row_{i}", "a/x-v0", 0, (0.0, float(i))) for i in range(rows)]
+    lines = compact(board(tmp_path, ["a/x-v0"], results), 80, 25).splitlines()
+    shown = sum("row_" in line for line in lines)
+    assert len(lines) <= 25
+    assert shown == rows or f"... and {rows - shown} more rows" in lines
+    assert rows - shown != 1
+
+
 def test_names_of_datasets_are_as_short_as_they_can_be():
     assert list(short_names(["zoo/a/modes-v0", "zoo/b/mixed-v0"]).values()) == ["modes", "mixed"]
     assert list(short_names(["a/x-v0", "b/x-v0"]).values()) == ["a/x", "b/x"]

@@ -44,7 +44,8 @@ def compact(board: Board, width: int = WIDTH, height: int = HEIGHT) -> str:
     ends = 1 + len(below) + 1
     # The lines about datasets are only known when the columns are, so their room is kept.
     room = max(height - ends - 9, 3)
-    rows = board.rows[:room]
+    # The line that counts the others has the room of one row.
+    rows = board.rows[: room + 1] if len(board.rows) == room + 1 else board.rows[:room]
     places, means, missing = _places(board, rows), _means(board, rows), _missing(board, rows)
     others = width - sum(map(_width_with_gap, [places, means, *missing]))
     columns, legend = _datasets(board, rows, others - _width_with_gap(_labels(rows, width // 4)))
