@@ -107,7 +107,7 @@ class Measured(Record):
 class Diagnosed(Record):
     """Diagnostics of the agent on the data at an evaluation: see `zoo_core.diagnostics`.
 
-    None for a number that does not exist: an algorithm without a critic has no Q.
+    A number that does not exist is None: an algorithm without a critic has no Q.
     """
 
     step: Count
@@ -285,11 +285,11 @@ class Result(Record):
     """Reference scores; None if the dataset has none, so that scores are raw returns."""
     score: float | None = None
     """The last checkpoint's normalised score, or its raw return if there are no reference scores.
-    None for a single run on a dataset without an environment."""
+    It is None in a single run on a dataset without an environment."""
     failure: Failure | None = None
     times: Times = Times()
     parameters: Count | None = None
-    """Number of parameters of all parts, without their averages; None for an external learner."""
+    """Parameters of all parts, without their averages; None if an external learner trained it."""
     peak_memory: Count | None = None
     """Peak memory of the run's process in bytes, with Python, torch and the data."""
     peak_device_memory: Count | None = None
